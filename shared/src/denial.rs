@@ -1,0 +1,426 @@
+//! The denial catalogue: every refusal that Keyward answers a caller with, its status, headers and body.
+
+use serde_json::{Value, json};
+
+use crate::Millis;
+use crate::lease::QuotaRefusal;
+use crate::permission::Permission;
+use crate::problem::{MEDIA_TYPE, Problem};
+use crate::ratelimit::whole_seconds;
+use crate::record::RateLimits;
+use crate::window::Window;
+
+/// Why a presented key opens nothing. Told apart in logs only: callers see one answer for all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InvalidKey {
+    /// The tag was not made with our secret.
+    Forged,
+    /// No key has this hash.
+    Unknown,
+    /// Stopped by an admin.
+    Revoked,
+    /// Deleted.
+    Deleted,
+    /// Replaced by a rotation, its grace over.
+    Replaced,
+    /// A key of an account that has nothing to do with this API.
+    OtherTenant,
+}
+
+/// A refusal. The order of the variants is the catalogue's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Denial {
+    /// No credential was sent.
+    MissingCredential,
+    /// Credential headers that can't be read, or that contradict each other.
+    MalformedCredential(&'static str),
+    /// A key that opens nothing.
+    InvalidKey(InvalidKey),
+    /// The key's time is over.
+    ExpiredKey,
+    /// The key is for another environment.
+    WrongEnvironment {
+        /// The endpoint's environment.
+        endpoint: String,
+    },
+    /// A permission is missing.
+    InsufficientPermission {
+        /// The one that is missing.
+        needed: Permission,
+    },
+    /// The account named in the path is not the key's, nor below it.
+    AccountNotAllowed {
+        /// As named.
+        account: String,
+    },
+    /// The key is bound to other resources of this kind.
+    ResourceNotAllowed {
+        /// `kind:id` as named.
+        resource: String,
+    },
+    /// The key may not be used from this origin, or not without one.
+    OriginNotAllowed {
+        /// The origin, if one was sent.
+        origin: Option<String>,
+    },
+    /// The key may not be used from this address.
+    IpNotAllowed,
+    /// A window of the key is full.
+    RateLimited {
+        /// When, and which windows.
+        refusal: QuotaRefusal,
+        /// The key's limits.
+        limits: RateLimits,
+    },
+    /// A plan's or credit's quota is used up.
+    QuotaExceeded {
+        /// When it refills.
+        retry_in: Millis,
+    },
+    /// No API answers for this host.
+    UnknownApi,
+    /// No route is listed for this path.
+    UnknownRoute,
+    /// The path is known with other methods.
+    MethodNotAllowed {
+        /// Those methods.
+        allow: Vec<String>,
+    },
+    /// Nonsense input: 400, 413 or 431.
+    BadRequest {
+        /// 400, 413 or 431.
+        status: u16,
+        /// What is wrong.
+        detail: String,
+    },
+    /// The upstream could not be reached.
+    UpstreamUnreachable,
+    /// The guard could not be asked, or its answer not understood.
+    GuardUnavailable,
+    /// The upstream took too long.
+    UpstreamTimeout,
+}
+
+/// A refusal ready to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// HTTP status.
+    pub status: u16,
+    /// Header names in lower case, and their values.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body: a problem.
+    pub body: String,
+}
+
+/// How long a caller should wait when the guard is out of reach, in seconds.
+const GUARD_RETRY_SECONDS: u64 = 1;
+
+impl Denial {
+    /// The HTTP status.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::MissingCredential
+            | Self::MalformedCredential(_)
+            | Self::InvalidKey(_)
+            | Self::ExpiredKey
+            | Self::WrongEnvironment { .. } => 401,
+            Self::InsufficientPermission { .. }
+            | Self::AccountNotAllowed { .. }
+            | Self::ResourceNotAllowed { .. }
+            | Self::OriginNotAllowed { .. }
+            | Self::IpNotAllowed => 403,
+            Self::RateLimited { .. } | Self::QuotaExceeded { .. } => 429,
+            Self::UnknownApi | Self::UnknownRoute => 404,
+            Self::MethodNotAllowed { .. } => 405,
+            Self::BadRequest { status, .. } => *status,
+            Self::UpstreamUnreachable => 502,
+            Self::GuardUnavailable => 503,
+            Self::UpstreamTimeout => 504,
+        }
+    }
+
+    /// The kind, for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::MissingCredential => "missing_credential",
+            Self::MalformedCredential(_) => "malformed_credential",
+            Self::InvalidKey(_) => "invalid_key",
+            Self::ExpiredKey => "expired_key",
+            Self::WrongEnvironment { .. } => "wrong_environment",
+            Self::InsufficientPermission { .. } => "insufficient_permission",
+            Self::AccountNotAllowed { .. } => "account_not_allowed",
+            Self::ResourceNotAllowed { .. } => "resource_not_allowed",
+            Self::OriginNotAllowed { .. } => "origin_not_allowed",
+            Self::IpNotAllowed => "ip_not_allowed",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::QuotaExceeded { .. } => "quota_exceeded",
+            Self::UnknownApi => "unknown_api",
+            Self::UnknownRoute | Self::MethodNotAllowed { .. } => "unknown_route",
+            Self::BadRequest { .. } => "bad_request",
+            Self::UpstreamUnreachable => "upstream_unreachable",
+            Self::GuardUnavailable => "guard_unavailable",
+            Self::UpstreamTimeout => "upstream_timeout",
+        }
+    }
+
+    /// The kind, for people.
+    pub fn title(&self) -> &'static str {
+        match self {
+            Self::MissingCredential => "API key required",
+            Self::MalformedCredential(_) => "Malformed API key",
+            Self::InvalidKey(_) => "Invalid API key",
+            Self::ExpiredKey => "Expired API key",
+            Self::WrongEnvironment { .. } => "Wrong environment",
+            Self::InsufficientPermission { .. } => "Insufficient permission",
+            Self::AccountNotAllowed { .. } => "Account not allowed",
+            Self::ResourceNotAllowed { .. } => "Resource not allowed",
+            Self::OriginNotAllowed { .. } => "Origin not allowed",
+            Self::IpNotAllowed => "IP address not allowed",
+            Self::RateLimited { .. } => "Rate limit exceeded",
+            Self::QuotaExceeded { .. } => "Quota exceeded",
+            Self::UnknownApi => "Unknown API",
+            Self::UnknownRoute => "Unknown route",
+            Self::MethodNotAllowed { .. } => "Method not allowed",
+            Self::BadRequest { .. } => "Bad request",
+            Self::UpstreamUnreachable => "Upstream unreachable",
+            Self::GuardUnavailable => "Temporarily unavailable",
+            Self::UpstreamTimeout => "Upstream timeout",
+        }
+    }
+
+    /// This occurrence, for people.
+    pub fn detail(&self) -> String {
+        match self {
+            Self::MissingCredential => {
+                "Send an API key as `Authorization: Bearer …` or `X-API-Key: …`".into()
+            }
+            Self::MalformedCredential(what) => (*what).to_owned(),
+            Self::InvalidKey(_) => "Invalid or revoked API key".into(),
+            Self::ExpiredKey => "The API key has expired".into(),
+            Self::WrongEnvironment { endpoint } => {
+                format!("This endpoint takes keys of the environment `{endpoint}`")
+            }
+            Self::InsufficientPermission { needed } => {
+                format!("The API key lacks the permission `{needed}`")
+            }
+            Self::AccountNotAllowed { account } => {
+                format!("The API key does not reach the account `{account}`")
+            }
+            Self::ResourceNotAllowed { resource } => {
+                format!("The API key is not bound to `{resource}`")
+            }
+            Self::OriginNotAllowed {
+                origin: Some(origin),
+            } => {
+                format!("The origin `{origin}` is not allowed")
+            }
+            Self::OriginNotAllowed { origin: None } => {
+                "The API key may be used from its allowed origins only".into()
+            }
+            Self::IpNotAllowed => "The API key may not be used from this IP address".into(),
+            Self::RateLimited { refusal, .. } => {
+                let names: Vec<_> = refusal.violated.iter().map(|w| w.name()).collect();
+                format!("The limit of the API key is reached: {}", names.join(", "))
+            }
+            Self::QuotaExceeded { .. } => "The quota is used up".into(),
+            Self::UnknownApi => "No API is served on this host".into(),
+            Self::UnknownRoute => "No route is listed for this path".into(),
+            Self::MethodNotAllowed { allow } => {
+                format!("This path takes the methods {}", allow.join(", "))
+            }
+            Self::BadRequest { detail, .. } => detail.clone(),
+            Self::UpstreamUnreachable => "The API could not be reached".into(),
+            Self::GuardUnavailable => "The request could not be checked. Please try again".into(),
+            Self::UpstreamTimeout => "The API took too long to answer".into(),
+        }
+    }
+
+    /// What logs may say and callers may not: the kind of an invalid key.
+    pub fn log_reason(&self) -> &'static str {
+        match self {
+            Self::InvalidKey(InvalidKey::Forged) => "forged",
+            Self::InvalidKey(InvalidKey::Unknown) => "unknown",
+            Self::InvalidKey(InvalidKey::Revoked) => "revoked",
+            Self::InvalidKey(InvalidKey::Deleted) => "deleted",
+            Self::InvalidKey(InvalidKey::Replaced) => "replaced",
+            Self::InvalidKey(InvalidKey::OtherTenant) => "other_tenant",
+            other => other.code(),
+        }
+    }
+
+    /// After how many whole seconds a retry makes sense, where that is known.
+    pub fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::RateLimited { refusal, .. } => Some(whole_seconds(refusal.retry_in).max(1)),
+            Self::QuotaExceeded { retry_in } => Some(whole_seconds(*retry_in).max(1)),
+            Self::GuardUnavailable => Some(GUARD_RETRY_SECONDS),
+            _ => None,
+        }
+    }
+
+    /// The refusal to send. `realm` is the API's name. Rate-limit and CORS headers are the gate's to add.
+    pub fn refusal(&self, request_id: &str, realm: &str) -> Refusal {
+        let mut headers = vec![
+            ("content-type", MEDIA_TYPE.to_owned()),
+            ("cache-control", "no-store".to_owned()),
+        ];
+        if let Some(challenge) = self.challenge(realm) {
+            headers.push(("www-authenticate", challenge));
+        }
+        if let Some(seconds) = self.retry_after() {
+            headers.push(("retry-after", seconds.to_string()));
+        }
+        if let Self::MethodNotAllowed { allow } = self {
+            headers.push(("allow", allow.join(", ")));
+        }
+        Refusal {
+            status: self.status(),
+            headers,
+            body: self.problem(request_id).to_json(),
+        }
+    }
+
+    /// The problem that is the body.
+    pub fn problem(&self, request_id: &str) -> Problem {
+        let mut problem = Problem::new(self.status(), self.code(), self.title(), self.detail())
+            .with_request_id(request_id);
+        if let Some(seconds) = self.retry_after() {
+            problem = problem.with("retryAfter", seconds);
+        }
+        match self {
+            Self::InsufficientPermission { needed } => {
+                problem.with("requiredPermission", needed.as_str())
+            }
+            Self::AccountNotAllowed { account } => problem.with("account", account.as_str()),
+            Self::ResourceNotAllowed { resource } => problem.with("resource", resource.as_str()),
+            Self::RateLimited { refusal, limits } => {
+                problem.message = "Too many requests. Please try again later.".into();
+                problem
+                    .with("rateLimits", limits_json(limits))
+                    .with("violatedPolicies", names(&refusal.violated))
+            }
+            _ => problem,
+        }
+    }
+
+    /// RFC 6750, section 3: no `error` attribute when no credential was sent.
+    fn challenge(&self, realm: &str) -> Option<String> {
+        let realm: String = realm
+            .chars()
+            .filter(|c| (c.is_ascii_graphic() || *c == ' ') && !matches!(c, '"' | '\\'))
+            .collect();
+        let error = match self {
+            Self::MissingCredential => return Some(format!("Bearer realm=\"{realm}\"")),
+            Self::InsufficientPermission { needed } => {
+                format!("error=\"insufficient_scope\", scope=\"{needed}\"")
+            }
+            _ if self.status() == 401 => {
+                let text = self.detail().replace(['"', '\\'], "'").replace('…', "...");
+                format!("error=\"invalid_token\", error_description=\"{text}\"")
+            }
+            _ => return None,
+        };
+        Some(format!("Bearer realm=\"{realm}\", {error}"))
+    }
+}
+
+fn names(windows: &[Window]) -> Value {
+    windows.iter().map(|w| w.name()).collect::<Vec<_>>().into()
+}
+
+fn limits_json(limits: &RateLimits) -> Value {
+    let mut value = json!({});
+    if let Some(members) = value.as_object_mut() {
+        for (name, limit) in [
+            ("requestsPerMinute", limits.requests_per_minute),
+            ("requestsPerHour", limits.requests_per_hour),
+            ("requestsPerDay", limits.requests_per_day),
+        ] {
+            if let Some(limit) = limit {
+                members.insert(name.to_owned(), limit.into());
+            }
+        }
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header<'a>(refusal: &'a Refusal, name: &str) -> Option<&'a str> {
+        refusal
+            .headers
+            .iter()
+            .find(|(n, _)| *n == name)
+            .map(|(_, v)| v.as_str())
+    }
+
+    #[test]
+    fn a_429_has_the_documented_body() {
+        let denial = Denial::RateLimited {
+            refusal: QuotaRefusal {
+                retry_in: 44_001,
+                violated: vec![Window::Minute],
+            },
+            limits: RateLimits {
+                requests_per_minute: Some(100),
+                requests_per_hour: Some(5_000),
+                requests_per_day: Some(100_000),
+            },
+        };
+        let refusal = denial.refusal("req_1", "Demo");
+        let body: Value = serde_json::from_str(&refusal.body).unwrap();
+        assert_eq!(
+            body,
+            json!({
+                "type": "urn:keyward:problem:rate_limited", "title": "Rate limit exceeded", "status": 429,
+                "detail": "The limit of the API key is reached: minute", "code": "rate_limited", "requestId": "req_1",
+                "error": "Rate limit exceeded", "message": "Too many requests. Please try again later.", "retryAfter": 45,
+                "rateLimits": {"requestsPerMinute": 100, "requestsPerHour": 5000, "requestsPerDay": 100000},
+                "violatedPolicies": ["minute"]
+            })
+        );
+        assert_eq!(header(&refusal, "retry-after"), Some("45"));
+    }
+
+    #[test]
+    fn callers_cannot_tell_unknown_revoked_deleted_and_forged_keys_apart() {
+        let kinds = [
+            InvalidKey::Forged,
+            InvalidKey::Unknown,
+            InvalidKey::Revoked,
+            InvalidKey::Deleted,
+            InvalidKey::Replaced,
+            InvalidKey::OtherTenant,
+        ];
+        let answers: Vec<_> = kinds
+            .map(|k| Denial::InvalidKey(k).refusal("r", "A"))
+            .to_vec();
+        assert!(answers.windows(2).all(|w| w[0] == w[1]));
+        assert_eq!(
+            Denial::InvalidKey(InvalidKey::Revoked).log_reason(),
+            "revoked"
+        );
+    }
+
+    #[test]
+    fn challenges_follow_rfc_6750() {
+        let missing = Denial::MissingCredential.refusal("r", "My \"API\"\r\n");
+        assert_eq!(
+            header(&missing, "www-authenticate"),
+            Some("Bearer realm=\"My API\"")
+        );
+        let scope = Denial::InsufficientPermission {
+            needed: Permission::parse("customers.read").unwrap(),
+        };
+        assert_eq!(
+            header(&scope.refusal("r", "A"), "www-authenticate"),
+            Some("Bearer realm=\"A\", error=\"insufficient_scope\", scope=\"customers.read\"")
+        );
+        assert_eq!(
+            header(&Denial::IpNotAllowed.refusal("r", "A"), "www-authenticate"),
+            None
+        );
+    }
+}

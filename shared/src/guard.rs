@@ -1,0 +1,63 @@
+//! What a guard answers. The guard (a Durable Object) reads its storage, calls this, and writes what changed
+//! before its answer leaves.
+
+use crate::Millis;
+use crate::ledger::{Ask, Ledger};
+use crate::message::{KeyAnswer, KeyAsk};
+use crate::record::{KeyRecord, KeyState};
+
+/// Answers a question about a key.
+///
+/// `lease` is an id that this guard has never used. `lease_ms` is the lease time; a strict key gets none.
+/// The ledger changes only when units are granted, and then before the answer exists.
+pub fn answer(
+    record: Option<&KeyRecord>,
+    ledger: &mut Ledger,
+    ask: &KeyAsk,
+    lease: u64,
+    now: Millis,
+    lease_ms: Millis,
+) -> KeyAnswer {
+    let Some(record) = record else {
+        return KeyAnswer::Unknown { ttl: lease_ms };
+    };
+    let ttl = if record.is_strict() { 0 } else { lease_ms };
+    if record.version > ask.version {
+        return KeyAnswer::Stale {
+            record: Box::new(record.clone()),
+        };
+    }
+    if ask.need == 0 || record.state != KeyState::Active {
+        return KeyAnswer::Current { ttl };
+    }
+    let wish = Ask {
+        want: ask.want,
+        need: ask.need,
+        ttl,
+    };
+    match ledger.grant(lease, now, &record.limits, wish) {
+        Ok(grant) => KeyAnswer::Granted {
+            lease,
+            units: grant.units,
+            ttl: grant.ttl,
+            standing: ledger.standing(now, &record.limits),
+        },
+        Err(refusal) => KeyAnswer::Exhausted {
+            retry_in: refusal.retry_in,
+            violated: refusal.violated,
+            // A refusal must not outlive the moment at which a retry was promised to succeed.
+            ttl: ttl.min(refusal.retry_in),
+            standing: ledger.standing(now, &record.limits),
+        },
+    }
+}
+
+/// Whether an incoming record replaces the one at hand: only a higher version does.
+pub fn replaces(at_hand: Option<u64>, incoming: u64) -> bool {
+    at_hand.is_none_or(|version| incoming > version)
+}
+
+/// Whether a report with number `seq` of a gate is new, `last` being the highest taken.
+pub fn is_new_report(last: Option<u64>, seq: u64) -> bool {
+    last.is_none_or(|last| seq > last)
+}

@@ -1,0 +1,23 @@
+//! Ids: a prefix that names the kind, and base62 characters from the system's CSPRNG.
+
+use crate::{account, base62};
+
+/// An account's id, `acc_` and 8 characters: its suffix is the locator in its keys' tokens.
+pub fn account(entropy: &[u8; 32]) -> String {
+    account::id_from_locator(&base62::from_entropy(entropy, account::LOCATOR))
+}
+
+/// A key's id, `key_` and 20 characters.
+pub fn key(entropy: &[u8; 32]) -> String {
+    format!("key_{}", base62::from_entropy(entropy, 20))
+}
+
+/// An API's id, `api_` and 16 characters.
+pub fn api(entropy: &[u8; 32]) -> String {
+    format!("api_{}", base62::from_entropy(entropy, 16))
+}
+
+/// A request's id, `req_` and 20 characters.
+pub fn request(entropy: &[u8; 32]) -> String {
+    format!("req_{}", base62::from_entropy(entropy, 20))
+}

@@ -1,0 +1,489 @@
+//! The purse: what a gate holds of one key's quota, and what it knows of the key's standing.
+//!
+//! A gate measures a lease from when it sent the request for it, on its own clock, and spends only within
+//! it. It never awaits another request's answer: concurrent requests each ask for themselves and pool what
+//! they are granted.
+
+use crate::Millis;
+use crate::ledger::Standing;
+use crate::window::Window;
+
+/// What a gate wants of a key whose pace it does not know yet, in units.
+const FIRST_WANT: u32 = 10;
+/// The most that a gate wants at once, in units.
+const MOST_WANT: u32 = 1_000_000;
+
+/// What a gate holds of one key.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Purse {
+    latest: Millis,
+    leases: Vec<Held>,
+    over: Vec<Over>,
+    /// Unspent units of leases that are over but not yet reported: they will come back.
+    returning: u64,
+    refusal: Option<Refusal>,
+    current_until: Millis,
+    standing: Vec<Kept>,
+    renewing: bool,
+    pace: Pace,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Held {
+    id: u64,
+    units: u32,
+    spent: u32,
+    start: Millis,
+    end: Millis,
+}
+
+impl Held {
+    fn left(&self) -> u32 {
+        self.units.saturating_sub(self.spent)
+    }
+}
+
+/// A lease that is over: to be reported to the guard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Over {
+    /// The lease.
+    pub lease: u64,
+    /// Units spent of it.
+    pub spent: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Refusal {
+    need: u32,
+    until: Millis,
+    retry_at: Millis,
+    violated: Vec<Window>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Kept {
+    window: Window,
+    limit: u32,
+    left: u32,
+    reset_at: Millis,
+}
+
+/// How many units were spent in the last second or so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+struct Pace {
+    since: Millis,
+    units: u64,
+    per_second: u64,
+}
+
+impl Pace {
+    fn note(&mut self, now: Millis, cost: u32) {
+        let elapsed = now.saturating_sub(self.since);
+        if elapsed >= 1_000 {
+            self.per_second = self.units.saturating_mul(1_000) / elapsed;
+            self.since = now;
+            self.units = 0;
+        }
+        self.units = self.units.saturating_add(u64::from(cost));
+    }
+
+    fn estimate(&self) -> u64 {
+        self.per_second.max(self.units)
+    }
+}
+
+/// What became of an attempt to spend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Spend {
+    /// Paid from a lease.
+    Paid {
+        /// Whether the gate should ask for the next lease in the background now.
+        renew: bool,
+    },
+    /// The guard refused within the lease time, so the gate refuses by itself.
+    Refused(QuotaRefusal),
+    /// The guard must be asked.
+    Ask,
+}
+
+/// A refusal for quota, as callers are told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuotaRefusal {
+    /// In how many milliseconds a retry would succeed if nothing else spends.
+    pub retry_in: Millis,
+    /// The windows without room, shortest first.
+    pub violated: Vec<Window>,
+}
+
+/// How a window stands for a caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WindowView {
+    /// Which window.
+    pub window: Window,
+    /// Its limit.
+    pub limit: u32,
+    /// Units left, those in this gate's hands included.
+    pub remaining: u32,
+    /// In how many milliseconds units come back; 0 when none are used.
+    pub reset_in: Millis,
+}
+
+/// A grant as it reached the gate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Granted {
+    /// The lease.
+    pub lease: u64,
+    /// Its units, the waiting request's included.
+    pub units: u32,
+    /// Its length in milliseconds from `sent_at`.
+    pub ttl: Millis,
+    /// What the waiting request costs. It is admitted by the guard's answer, whenever that arrives.
+    pub need: u32,
+}
+
+impl Purse {
+    /// Tries to pay `cost` at `now` without the guard.
+    pub fn spend(&mut self, now: Millis, cost: u32) -> Spend {
+        self.tick(now);
+        self.pace.note(now, cost);
+        if self.available() >= u64::from(cost) && cost > 0 {
+            self.take(cost);
+            return Spend::Paid {
+                renew: self.wants_renewal(now),
+            };
+        }
+        match &self.refusal {
+            Some(r) if cost >= r.need => Spend::Refused(QuotaRefusal {
+                retry_in: r.retry_at.saturating_sub(now).max(1),
+                violated: r.violated.clone(),
+            }),
+            _ => Spend::Ask,
+        }
+    }
+
+    /// Whether the guard has confirmed the gate's record within the lease time.
+    pub fn is_current(&mut self, now: Millis) -> bool {
+        self.tick(now);
+        now < self.current_until
+    }
+
+    /// How many units to ask for at the observed pace, for a lease of `ttl` milliseconds.
+    pub fn want(&self, ttl: Millis) -> u32 {
+        let at_pace = self.pace.estimate().saturating_mul(ttl) / 1_000;
+        let with_margin = at_pace.saturating_add(at_pace / 4);
+        u32::try_from(with_margin)
+            .unwrap_or(MOST_WANT)
+            .clamp(FIRST_WANT, MOST_WANT)
+    }
+
+    /// Notes that a renewal is under way; `false` if one is already.
+    pub fn begin_renewal(&mut self) -> bool {
+        !std::mem::replace(&mut self.renewing, true)
+    }
+
+    /// Notes that the renewal is over, however it ended.
+    pub fn end_renewal(&mut self) {
+        self.renewing = false;
+    }
+
+    /// Takes in a grant. The waiting request's cost is paid from it.
+    pub fn granted(
+        &mut self,
+        sent_at: Millis,
+        now: Millis,
+        grant: &Granted,
+        standing: &[Standing],
+    ) {
+        self.tick(now);
+        self.refusal = None;
+        self.keep(now, standing);
+        let end = sent_at.saturating_add(grant.ttl);
+        if grant.ttl == 0 {
+            return;
+        }
+        self.current_until = self.current_until.max(end);
+        let held = Held {
+            id: grant.lease,
+            units: grant.units,
+            spent: grant.need.min(grant.units),
+            start: sent_at,
+            end,
+        };
+        // An answer that took longer than the lease has nothing left to spend.
+        if end <= now || held.left() == 0 {
+            self.finish(&held);
+        } else {
+            let place = self.leases.partition_point(|l| l.end <= end);
+            self.leases.insert(place, held);
+        }
+    }
+
+    /// Takes in a refusal of `need` units, which the gate may repeat by itself for `ttl` milliseconds.
+    pub fn exhausted(
+        &mut self,
+        sent_at: Millis,
+        now: Millis,
+        need: u32,
+        refusal: &QuotaRefusal,
+        ttl: Millis,
+        standing: &[Standing],
+    ) {
+        self.tick(now);
+        self.keep(now, standing);
+        let until = sent_at.saturating_add(ttl);
+        self.current_until = self.current_until.max(until);
+        if until > now {
+            self.refusal = Some(Refusal {
+                need,
+                until,
+                retry_at: now.saturating_add(refusal.retry_in),
+                violated: refusal.violated.clone(),
+            });
+        }
+    }
+
+    /// Takes in the guard's word that the gate's record is the newest.
+    pub fn confirmed(&mut self, sent_at: Millis, now: Millis, ttl: Millis) {
+        self.tick(now);
+        self.current_until = self.current_until.max(sent_at.saturating_add(ttl));
+    }
+
+    /// Ends everything held: the record has changed, or the purse goes.
+    pub fn clear(&mut self) {
+        for lease in std::mem::take(&mut self.leases) {
+            self.finish(&lease);
+        }
+        self.refusal = None;
+        self.current_until = 0;
+        self.standing.clear();
+    }
+
+    /// Leases that are over at `now`, to be reported; each is given out once.
+    pub fn take_over(&mut self, now: Millis) -> Vec<Over> {
+        self.tick(now);
+        self.returning = 0;
+        std::mem::take(&mut self.over)
+    }
+
+    /// When the last lease held ends; `None` when none is held.
+    pub fn last_end(&self) -> Option<Millis> {
+        self.leases.last().map(|l| l.end)
+    }
+
+    /// How the limited windows stand for a caller at `now`.
+    pub fn view(&self, now: Millis) -> Vec<WindowView> {
+        let own = self.available().saturating_add(self.returning);
+        self.standing
+            .iter()
+            .map(|kept| WindowView {
+                window: kept.window,
+                limit: kept.limit,
+                remaining: u32::try_from(u64::from(kept.left).saturating_add(own))
+                    .unwrap_or(u32::MAX)
+                    .min(kept.limit),
+                reset_in: kept.reset_at.saturating_sub(now),
+            })
+            .collect()
+    }
+
+    /// Moves on to `now`: leases end, refusals lapse. A clock that stepped back ends everything, since no
+    /// span measured on it means anything.
+    fn tick(&mut self, now: Millis) {
+        if now < self.latest {
+            self.clear();
+            self.pace = Pace {
+                since: now,
+                ..Pace::default()
+            };
+        }
+        self.latest = now;
+        if self.leases.iter().any(|l| l.end <= now || l.left() == 0) {
+            let (over, held) = std::mem::take(&mut self.leases)
+                .into_iter()
+                .partition(|l: &Held| l.end <= now || l.left() == 0);
+            self.leases = held;
+            let over: Vec<Held> = over;
+            for lease in &over {
+                self.finish(lease);
+            }
+        }
+        if self.refusal.as_ref().is_some_and(|r| r.until <= now) {
+            self.refusal = None;
+        }
+    }
+
+    fn finish(&mut self, lease: &Held) {
+        self.returning = self.returning.saturating_add(u64::from(lease.left()));
+        self.over.push(Over {
+            lease: lease.id,
+            spent: lease.spent,
+        });
+    }
+
+    fn available(&self) -> u64 {
+        self.leases.iter().map(|l| u64::from(l.left())).sum()
+    }
+
+    /// Takes `cost` units, which are available, from the leases that end first.
+    fn take(&mut self, cost: u32) {
+        let mut due = cost;
+        for lease in &mut self.leases {
+            let part = lease.left().min(due);
+            lease.spent += part;
+            due -= part;
+        }
+    }
+
+    /// Ahead of need: when the newest lease is past three fifths of its time, or three quarters spent.
+    fn wants_renewal(&self, now: Millis) -> bool {
+        if self.renewing || self.refusal.is_some() {
+            return false;
+        }
+        self.leases.last().is_none_or(|newest| {
+            let length = newest.end.saturating_sub(newest.start);
+            let rest = newest.end.saturating_sub(now);
+            rest * 5 < length * 2 || self.available() * 4 < u64::from(newest.units)
+        })
+    }
+
+    fn keep(&mut self, now: Millis, standing: &[Standing]) {
+        self.standing = standing
+            .iter()
+            .map(|s| Kept {
+                window: s.window,
+                limit: s.limit,
+                left: s.left,
+                reset_at: now.saturating_add(s.reset_in),
+            })
+            .collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grant(lease: u64, units: u32, need: u32) -> Granted {
+        Granted {
+            lease,
+            units,
+            ttl: 1_000,
+            need,
+        }
+    }
+
+    fn paid(spend: Spend) -> bool {
+        matches!(spend, Spend::Paid { .. })
+    }
+
+    #[test]
+    fn a_lease_is_spent_only_within_its_time_from_sending() {
+        let mut purse = Purse::default();
+        assert_eq!(purse.spend(0, 1), Spend::Ask);
+        purse.granted(0, 300, &grant(1, 5, 1), &[]);
+        assert!(paid(purse.spend(999, 1)));
+        assert_eq!(purse.spend(1_000, 1), Spend::Ask);
+        assert_eq!(purse.take_over(1_000), [Over { lease: 1, spent: 2 }]);
+        assert_eq!(purse.take_over(1_000), []);
+    }
+
+    #[test]
+    fn an_answer_later_than_its_lease_pays_for_the_waiting_request_only() {
+        let mut purse = Purse::default();
+        purse.granted(0, 1_500, &grant(1, 5, 1), &[]);
+        assert_eq!(purse.spend(1_500, 1), Spend::Ask);
+        assert_eq!(purse.take_over(1_500), [Over { lease: 1, spent: 1 }]);
+    }
+
+    #[test]
+    fn a_cost_may_be_paid_from_two_leases_and_never_more_than_is_held() {
+        let mut purse = Purse::default();
+        purse.granted(0, 0, &grant(1, 2, 0), &[]);
+        purse.granted(100, 100, &grant(2, 3, 0), &[]);
+        assert!(paid(purse.spend(200, 4)));
+        assert_eq!(purse.spend(200, 2), Spend::Ask);
+        assert!(paid(purse.spend(200, 1)));
+        assert_eq!(
+            purse.take_over(2_000),
+            [Over { lease: 1, spent: 2 }, Over { lease: 2, spent: 3 }]
+        );
+    }
+
+    #[test]
+    fn a_refusal_is_repeated_until_it_lapses_and_only_for_as_much() {
+        let mut purse = Purse::default();
+        let refusal = QuotaRefusal {
+            retry_in: 45_000,
+            violated: vec![Window::Minute],
+        };
+        purse.exhausted(0, 10, 3, &refusal, 1_000, &[]);
+        assert_eq!(
+            purse.spend(510, 3),
+            Spend::Refused(QuotaRefusal {
+                retry_in: 44_500,
+                violated: vec![Window::Minute]
+            })
+        );
+        assert_eq!(purse.spend(510, 2), Spend::Ask);
+        assert_eq!(purse.spend(1_000, 3), Spend::Ask);
+    }
+
+    #[test]
+    fn renewal_is_asked_for_ahead_of_the_end_and_once() {
+        let mut purse = Purse::default();
+        purse.granted(0, 0, &grant(1, 100, 1), &[]);
+        assert_eq!(purse.spend(100, 1), Spend::Paid { renew: false });
+        assert_eq!(purse.spend(601, 1), Spend::Paid { renew: true });
+        assert!(purse.begin_renewal());
+        assert!(!purse.begin_renewal());
+        assert_eq!(purse.spend(602, 1), Spend::Paid { renew: false });
+        purse.end_renewal();
+        assert_eq!(purse.spend(603, 1), Spend::Paid { renew: true });
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_ends_what_was_measured_on_it() {
+        let mut purse = Purse::default();
+        purse.granted(5_000, 5_000, &grant(1, 10, 1), &[]);
+        assert!(purse.is_current(5_500));
+        assert!(!purse.is_current(4_000));
+        assert_eq!(purse.spend(4_001, 1), Spend::Ask);
+        assert_eq!(purse.take_over(4_001), [Over { lease: 1, spent: 1 }]);
+    }
+
+    #[test]
+    fn want_follows_the_pace() {
+        let mut purse = Purse::default();
+        assert_eq!(purse.want(1_000), FIRST_WANT);
+        purse.granted(
+            0,
+            0,
+            &Granted {
+                ttl: 60_000,
+                ..grant(1, 10_000, 0)
+            },
+            &[],
+        );
+        for ms in 0..1_000 {
+            assert!(paid(purse.spend(ms, 1)));
+        }
+        let want = purse.want(1_000);
+        assert!((1_200..=1_260).contains(&want), "{want}");
+    }
+
+    #[test]
+    fn callers_see_what_is_left_including_what_the_gate_holds() {
+        let mut purse = Purse::default();
+        let standing = Standing {
+            window: Window::Minute,
+            limit: 100,
+            left: 90,
+            reset_in: 61_000,
+        };
+        purse.granted(0, 0, &grant(1, 10, 1), &[standing]);
+        assert_eq!(purse.view(0)[0].remaining, 99);
+        assert!(paid(purse.spend(1, 1)));
+        assert_eq!(purse.view(1)[0].remaining, 98);
+        assert_eq!(purse.view(1_000)[0].reset_in, 60_000);
+    }
+}

@@ -1,0 +1,333 @@
+//! Records: the state of keys, APIs and accounts, as the control plane pushes it and the edge keeps it.
+//!
+//! Every record has a version that only grows. Unknown fields are ignored, so that an older edge
+//! understands a newer control plane; unknown states are read as the safest one.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Millis;
+use crate::account::AccountRecord;
+use crate::ip::IpRange;
+use crate::origin::OriginPattern;
+use crate::permission::Permission;
+use crate::resource::ResourceScope;
+use crate::route::Route;
+use crate::token::KeyHash;
+use crate::window::Window;
+
+/// The most entries of each list of a key: permissions, scopes, origins, IPs.
+pub const MAX_LIST: usize = 256;
+
+/// Whether a key may be used at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyState {
+    /// May be used.
+    Active,
+    /// Stopped by an admin; can be reactivated.
+    Revoked,
+    /// Gone; the record is its tombstone.
+    #[serde(other)]
+    Deleted,
+}
+
+/// How exactly a key's state and quota are followed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Enforcement {
+    /// Gates hold leases: decided from memory, a change in force within the lease time.
+    #[default]
+    Leased,
+    /// Every request asks the guard: a change in force at once.
+    #[serde(other)]
+    Strict,
+}
+
+/// The limits of a key, in cost units. `None`: not limited in that window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RateLimits {
+    /// In any rolling 60 s.
+    pub requests_per_minute: Option<u32>,
+    /// In any rolling 3600 s.
+    pub requests_per_hour: Option<u32>,
+    /// In a UTC day.
+    pub requests_per_day: Option<u32>,
+}
+
+impl RateLimits {
+    /// The limit of a window.
+    pub fn of(&self, window: Window) -> Option<u32> {
+        match window {
+            Window::Minute => self.requests_per_minute,
+            Window::Hour => self.requests_per_hour,
+            Window::Day => self.requests_per_day,
+        }
+    }
+}
+
+/// One token of a key, by its hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Credential {
+    /// SHA-256 of the token.
+    pub hash: KeyHash,
+    /// Until when it works, exclusive; `None`: as long as the key. Set for the old token in a rotation's grace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<Millis>,
+}
+
+/// A key, as the edge knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyRecord {
+    /// `key_…`
+    pub id: String,
+    /// Grows by every change.
+    pub version: u64,
+    /// The account it belongs to.
+    pub account: String,
+    /// The accounts above that one, root first.
+    #[serde(default)]
+    pub ancestors: Vec<String>,
+    /// The member who owns it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// The environment's short code.
+    pub environment: String,
+    /// Whether it may be used.
+    pub state: KeyState,
+    /// Its tokens: one, or two during a rotation's grace.
+    pub credentials: Vec<Credential>,
+    /// When it stops working by itself, exclusive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Millis>,
+    /// What it may do.
+    #[serde(default)]
+    pub permissions: Vec<Permission>,
+    /// What its owner's role may do; `None`: no bound from a role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role_permissions: Option<Vec<Permission>>,
+    /// The resources it is bound to.
+    #[serde(default)]
+    pub resources: Vec<ResourceScope>,
+    /// The origins it may be used from; empty: all.
+    #[serde(default)]
+    pub allowed_origins: Vec<OriginPattern>,
+    /// Whether a key with allowed origins also admits requests without an `Origin`.
+    #[serde(default)]
+    pub allow_missing_origin: bool,
+    /// The addresses it may be used from; empty: all.
+    #[serde(default)]
+    pub allowed_ips: Vec<IpRange>,
+    /// Its limits.
+    #[serde(default)]
+    pub limits: RateLimits,
+    /// How exactly it is followed.
+    #[serde(default)]
+    pub enforcement: Enforcement,
+}
+
+impl KeyRecord {
+    /// The credential with this hash, if the key still has it.
+    pub fn credential(&self, hash: &KeyHash) -> Option<&Credential> {
+        self.credentials.iter().find(|c| c.hash == *hash)
+    }
+
+    /// Whether keys of this account are for that API: the accounts are the same, or one is above the other.
+    /// (A platform's API is opened by its customers' keys; a parent's key opens its subaccounts' APIs.)
+    pub fn belongs_at(&self, api: &ApiRecord) -> bool {
+        self.account == api.account
+            || self.ancestors.contains(&api.account)
+            || api.ancestors.contains(&self.account)
+    }
+
+    /// Whether every request asks the guard.
+    pub fn is_strict(&self) -> bool {
+        self.enforcement == Enforcement::Strict
+    }
+}
+
+/// One host of an API, and the environment it serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Endpoint {
+    /// A host (with a port if it is not the scheme's own), `*.` and a host, or `*`.
+    pub host: String,
+    /// The environment's name: `production`.
+    pub environment: String,
+    /// The environment's short code: `prod`.
+    pub code: String,
+    /// Where its requests go, instead of the API's upstream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
+}
+
+/// What happens to requests that match no route.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unlisted {
+    /// They pass with any valid key, at cost 1.
+    Open,
+    /// They are refused: 404, or 405 when the path is known with other methods.
+    #[default]
+    #[serde(other)]
+    Closed,
+}
+
+/// What happens when the guard can't be asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnGuardFailure {
+    /// The request passes, uncounted by the quota, if the key's known state allows it.
+    Allow,
+    /// 503 with `Retry-After`.
+    #[default]
+    #[serde(other)]
+    Refuse,
+}
+
+/// Cross-origin policy of an API (WHATWG Fetch, CORS protocol).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CorsPolicy {
+    /// Which origins may read answers; empty: none.
+    pub allowed_origins: Vec<OriginPattern>,
+    /// Methods for preflights; empty: those of the routes, or any.
+    pub allowed_methods: Vec<String>,
+    /// Request headers for preflights, beside the credential's and `Content-Type`; `*` for any.
+    pub allowed_headers: Vec<String>,
+    /// Response headers that scripts may read, beside Keyward's own.
+    pub exposed_headers: Vec<String>,
+    /// Whether cookies may be sent.
+    pub allow_credentials: bool,
+    /// How long a preflight's answer may be cached, in seconds.
+    pub max_age_seconds: u32,
+}
+
+/// An API, as the edge knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiRecord {
+    /// `api_…`
+    pub id: String,
+    /// Grows by every change.
+    pub version: u64,
+    /// The account that owns it.
+    pub account: String,
+    /// The accounts above that one, root first.
+    #[serde(default)]
+    pub ancestors: Vec<String>,
+    /// For people; also the realm of `WWW-Authenticate`.
+    pub name: String,
+    /// Its hosts.
+    pub endpoints: Vec<Endpoint>,
+    /// Where requests go: an http(s) URL, whose path is put before the request's.
+    pub upstream: String,
+    /// How long the upstream may take to begin its answer, in milliseconds.
+    #[serde(default = "default_upstream_timeout")]
+    pub upstream_timeout_ms: u32,
+    /// The routes table.
+    #[serde(default)]
+    pub routes: Vec<Route>,
+    /// Requests that match no route.
+    #[serde(default)]
+    pub unlisted: Unlisted,
+    /// Cross-origin policy.
+    #[serde(default)]
+    pub cors: CorsPolicy,
+    /// When the guard can't be asked.
+    #[serde(default)]
+    pub on_guard_failure: OnGuardFailure,
+    /// Whether the API is gone; the record is its tombstone.
+    #[serde(default)]
+    pub deleted: bool,
+}
+
+/// How long an upstream may take by default, in milliseconds.
+pub fn default_upstream_timeout() -> u32 {
+    30_000
+}
+
+/// Any record, as pushed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Record {
+    /// A key.
+    Key(KeyRecord),
+    /// An API.
+    Api(ApiRecord),
+    /// An account.
+    Account(AccountRecord),
+}
+
+impl Record {
+    /// `key`, `api` or `account`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Key(_) => "key",
+            Self::Api(_) => "api",
+            Self::Account(_) => "account",
+        }
+    }
+
+    /// The record's id.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Key(r) => &r.id,
+            Self::Api(r) => &r.id,
+            Self::Account(r) => &r.id,
+        }
+    }
+
+    /// The record's version.
+    pub fn version(&self) -> u64 {
+        match self {
+            Self::Key(r) => r.version,
+            Self::Api(r) => r.version,
+            Self::Account(r) => r.version,
+        }
+    }
+
+    /// The accounts whose guards hold it. An account's own record is held by its guard and by all above it,
+    /// so that the guard of a key knows which accounts the key reaches.
+    pub fn holders(&self) -> Vec<&str> {
+        match self {
+            Self::Key(r) => vec![&r.account],
+            Self::Api(r) => vec![&r.account],
+            Self::Account(r) => r
+                .ancestors
+                .iter()
+                .map(String::as_str)
+                .chain([r.id.as_str()])
+                .collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_and_states_of_the_future_are_tolerated_and_read_as_the_safest() {
+        let json = format!(
+            r#"{{"kind":"key","id":"key_1","version":3,"account":"acc_a","environment":"prod","state":"quarantined",
+               "credentials":[{{"hash":"{}","colour":"red"}}],"enforcement":"quantum","novelty":{{"a":1}}}}"#,
+            "ab".repeat(32)
+        );
+        let Record::Key(key) = serde_json::from_str(&json).unwrap() else {
+            panic!("not a key");
+        };
+        assert_eq!(key.state, KeyState::Deleted);
+        assert_eq!(key.enforcement, Enforcement::Strict);
+        assert!(key.permissions.is_empty());
+        let json = r#"{"kind":"api","id":"api_1","version":1,"account":"acc_a","name":"A","endpoints":[],
+            "upstream":"http://u","unlisted":"maybe","onGuardFailure":"shrug"}"#;
+        let Record::Api(api) = serde_json::from_str(json).unwrap() else {
+            panic!("not an api");
+        };
+        assert_eq!(api.unlisted, Unlisted::Closed);
+        assert_eq!(api.on_guard_failure, OnGuardFailure::Refuse);
+    }
+}

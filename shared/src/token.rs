@@ -1,0 +1,412 @@
+//! The token: the secret string that a caller presents.
+//!
+//! `{prefix}_{env}_sk_{random 24}{locator 8}{tag 8}{crc 6}`, all base62. The tag (HMAC-SHA256 under the
+//! tag secret) lets the edge refuse a forged token without I/O; the CRC-32, public, lets scanners and
+//! typo checks work without any secret.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::base62;
+use crate::secret::{Secret, constant_time_eq};
+
+const RANDOM: usize = 24;
+const LOCATOR: usize = 8;
+const TAG: usize = 8;
+const CRC: usize = 6;
+const BODY: usize = RANDOM + LOCATOR + TAG + CRC;
+const MARK: &str = "sk";
+
+/// The longest prefix of a token, in characters.
+pub const MAX_PREFIX: usize = 12;
+/// The longest environment code, in characters.
+pub const MAX_ENV_CODE: usize = 10;
+/// The longest token, in bytes.
+pub const MAX_TOKEN: usize = MAX_PREFIX + MAX_ENV_CODE + BODY + 5;
+
+/// Why a string is no token of ours. Decided without any I/O.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Not of the form `{prefix}_{env}_sk_{46 characters}`.
+    #[error("not of the form prefix_env_sk_…")]
+    Grammar,
+    /// The checksum does not fit: a typo, or cut off.
+    #[error("the checksum does not match: mistyped or cut off")]
+    Checksum,
+}
+
+/// Whether `prefix` may begin a token: a lower-case letter, then letters and digits, 12 at most.
+pub fn is_prefix(prefix: &str) -> bool {
+    prefix.len() <= MAX_PREFIX
+        && prefix.starts_with(|c: char| c.is_ascii_lowercase())
+        && prefix
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+}
+
+/// Whether `code` may be an environment's short code: `[a-z0-9]{1,10}`.
+pub fn is_env_code(code: &str) -> bool {
+    (1..=MAX_ENV_CODE).contains(&code.len())
+        && code
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+}
+
+/// The tag secrets in force: the current one signs, both verify, so that the secret can be rotated.
+#[derive(Debug, Clone)]
+pub struct TagSecrets {
+    /// Signs new tokens and verifies.
+    pub current: Secret,
+    /// Verifies only.
+    pub previous: Option<Secret>,
+}
+
+/// A whole token, in the clear. Exists once, in the answer to create or rotate.
+pub struct Token(Zeroizing<String>);
+
+impl Token {
+    /// Makes a token. `entropy` must come from the system's CSPRNG.
+    ///
+    /// # Errors
+    /// [`TokenError::Grammar`] when prefix, environment code or locator are not well-formed.
+    pub fn mint(
+        prefix: &str,
+        env_code: &str,
+        locator: &str,
+        entropy: &[u8; 32],
+        secret: &Secret,
+    ) -> Result<Self, TokenError> {
+        let well_formed = is_prefix(prefix)
+            && is_env_code(env_code)
+            && locator.len() == LOCATOR
+            && base62::is_base62(locator);
+        if !well_formed {
+            return Err(TokenError::Grammar);
+        }
+        let random = Zeroizing::new(base62::from_entropy(entropy, RANDOM));
+        let mut text = Zeroizing::new(String::with_capacity(MAX_TOKEN));
+        for part in [prefix, "_", env_code, "_", MARK, "_", &random, locator] {
+            text.push_str(part);
+        }
+        let tag = tag_of(&text, secret);
+        text.push_str(&tag);
+        let crc = crc_of(&text);
+        text.push_str(&crc);
+        Ok(Self(text))
+    }
+
+    /// The token itself, to be shown once.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Its SHA-256, the only form that is stored.
+    pub fn hash(&self) -> KeyHash {
+        KeyHash::of(&self.0)
+    }
+
+    /// What people see of it.
+    pub fn hints(&self) -> Hints {
+        Hints::of(&self.0)
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(redacted)")
+    }
+}
+
+/// What identifies a key to people: its beginning, through the first 4 random characters, and its last 8.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hints {
+    /// `kw_prod_sk_Ab3x`
+    pub start: String,
+    /// The last 8 characters.
+    pub last8: String,
+}
+
+impl Hints {
+    fn of(token: &str) -> Self {
+        let random_at = token.len().saturating_sub(BODY);
+        Self {
+            start: token.chars().take(random_at + 4).collect(),
+            last8: token.chars().skip(token.len().saturating_sub(8)).collect(),
+        }
+    }
+}
+
+/// A string that has a token's form and a fitting checksum; whether it was issued is the tag's to say.
+#[derive(Clone, Copy)]
+pub struct ParsedToken<'a> {
+    text: &'a str,
+    env_code: &'a str,
+    locator: &'a str,
+    tag: &'a str,
+    signed: &'a str,
+}
+
+impl<'a> ParsedToken<'a> {
+    /// Reads a token: grammar first, then checksum.
+    ///
+    /// # Errors
+    /// [`TokenError`], in that order.
+    pub fn parse(text: &'a str) -> Result<Self, TokenError> {
+        if text.len() > MAX_TOKEN {
+            return Err(TokenError::Grammar);
+        }
+        let mut parts = text.split('_');
+        let (Some(prefix), Some(env_code), Some(mark), Some(body), None) = (
+            parts.next(),
+            parts.next(),
+            parts.next(),
+            parts.next(),
+            parts.next(),
+        ) else {
+            return Err(TokenError::Grammar);
+        };
+        let well_formed = is_prefix(prefix)
+            && is_env_code(env_code)
+            && mark == MARK
+            && body.len() == BODY
+            && base62::is_base62(body);
+        if !well_formed {
+            return Err(TokenError::Grammar);
+        }
+        let crc_at = text.len() - CRC;
+        let tag_at = crc_at - TAG;
+        let locator_at = tag_at - LOCATOR;
+        let part = |from: usize, to: usize| text.get(from..to).ok_or(TokenError::Grammar);
+        if part(crc_at, text.len())? != crc_of(part(0, crc_at)?) {
+            return Err(TokenError::Checksum);
+        }
+        Ok(Self {
+            text,
+            env_code,
+            locator: part(locator_at, tag_at)?,
+            tag: part(tag_at, crc_at)?,
+            signed: part(0, tag_at)?,
+        })
+    }
+
+    /// Whether the tag was made with one of our tag secrets: false means forged.
+    pub fn is_genuine(&self, secrets: &TagSecrets) -> bool {
+        let matches = |secret: &Secret| {
+            constant_time_eq(tag_of(self.signed, secret).as_bytes(), self.tag.as_bytes())
+        };
+        matches(&secrets.current) || secrets.previous.as_ref().is_some_and(matches)
+    }
+
+    /// The environment's short code.
+    pub fn env_code(&self) -> &'a str {
+        self.env_code
+    }
+
+    /// The 8 characters that name the account's guard.
+    pub fn locator(&self) -> &'a str {
+        self.locator
+    }
+
+    /// SHA-256 of the whole token.
+    pub fn hash(&self) -> KeyHash {
+        KeyHash::of(self.text)
+    }
+}
+
+impl fmt::Debug for ParsedToken<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ParsedToken")
+            .field("env_code", &self.env_code)
+            .field("locator", &self.locator)
+            .finish_non_exhaustive()
+    }
+}
+
+fn tag_of(signed: &str, secret: &Secret) -> String {
+    // HMAC takes keys of any length (RFC 2104), so this cannot fail.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.expose()) else {
+        return String::new();
+    };
+    mac.update(signed.as_bytes());
+    let bytes = mac.finalize().into_bytes();
+    let head = bytes
+        .iter()
+        .take(8)
+        .fold(0u64, |n, b| (n << 8) | u64::from(*b));
+    base62::encode_u64(head, TAG)
+}
+
+fn crc_of(text: &str) -> String {
+    base62::encode_u64(u64::from(crc32fast::hash(text.as_bytes())), CRC)
+}
+
+/// SHA-256 of a token: how a key is looked up, stored and pushed. Written as 64 lower-case hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyHash([u8; 32]);
+
+impl KeyHash {
+    /// The hash of a whole token.
+    pub fn of(token: &str) -> Self {
+        Self(Sha256::digest(token.as_bytes()).into())
+    }
+
+    /// Reads 64 hex digits; `None` for anything else.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes).ok()?;
+        Some(Self(bytes))
+    }
+
+    /// 64 lower-case hex digits.
+    pub fn to_hex(&self) -> String {
+        hex::encode(self.0)
+    }
+}
+
+impl fmt::Debug for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyHash({})", self.to_hex())
+    }
+}
+
+impl Serialize for KeyHash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_hex())
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyHash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        Self::from_hex(&text).ok_or_else(|| serde::de::Error::custom("not 64 hex digits"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn secret(text: &str) -> Secret {
+        Secret::from_text(text).unwrap()
+    }
+
+    fn secrets(current: &str, previous: Option<&str>) -> TagSecrets {
+        TagSecrets {
+            current: secret(current),
+            previous: previous.map(secret),
+        }
+    }
+
+    fn minted(entropy: [u8; 32]) -> Token {
+        Token::mint(
+            "kw",
+            "prod",
+            "Ab3dE6gH",
+            &entropy,
+            &secret("0123456789abcdef"),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn a_minted_token_reads_back_and_is_genuine() {
+        let token = minted([9; 32]);
+        let parsed = ParsedToken::parse(token.expose()).unwrap();
+        assert_eq!(parsed.env_code(), "prod");
+        assert_eq!(parsed.locator(), "Ab3dE6gH");
+        assert_eq!(parsed.hash(), token.hash());
+        assert!(parsed.is_genuine(&secrets("0123456789abcdef", None)));
+        assert!(!parsed.is_genuine(&secrets("another secret!!", None)));
+    }
+
+    #[test]
+    fn the_previous_tag_secret_still_verifies() {
+        let token = minted([9; 32]);
+        let parsed = ParsedToken::parse(token.expose()).unwrap();
+        assert!(parsed.is_genuine(&secrets("another secret!!", Some("0123456789abcdef"))));
+    }
+
+    #[test]
+    fn the_tag_is_the_published_construction() {
+        // HMAC-SHA256(key, text), first 8 bytes big-endian, modulo 62^8: computed independently with Python's hmac.
+        let tag = tag_of(
+            "kw_prod_sk_000000000000000000000000Ab3dE6gH",
+            &secret("0123456789abcdef"),
+        );
+        assert_eq!(tag, "iyzFfLJD");
+    }
+
+    #[test]
+    fn hints_show_the_start_through_four_random_characters_and_the_last_eight() {
+        let token = minted([1; 32]);
+        let hints = token.hints();
+        assert_eq!(hints.start.len(), "kw_prod_sk_".len() + 4);
+        assert!(token.expose().starts_with(&hints.start));
+        assert!(token.expose().ends_with(&hints.last8));
+        assert_eq!(hints.last8.len(), 8);
+    }
+
+    #[test]
+    fn debug_output_never_shows_a_token() {
+        let token = minted([1; 32]);
+        let parsed = ParsedToken::parse(token.expose()).unwrap();
+        let shown = format!("{token:?} {parsed:?}");
+        assert!(!shown.contains(token.expose()));
+        assert!(!shown.contains(&token.expose()[15..30]));
+    }
+
+    #[test]
+    fn malformed_prefixes_and_codes_cannot_be_minted() {
+        let s = secret("0123456789abcdef");
+        for (prefix, env, locator) in [
+            ("", "prod", "Ab3dE6gH"),
+            ("KW", "prod", "Ab3dE6gH"),
+            ("1w", "prod", "Ab3dE6gH"),
+            ("kw_x", "prod", "Ab3dE6gH"),
+            ("kw", "", "Ab3dE6gH"),
+            ("kw", "production1", "Ab3dE6gH"),
+            ("kw", "prod", "Ab3dE6g"),
+            ("kw", "prod", "Ab3dE6g_"),
+        ] {
+            assert!(Token::mint(prefix, env, locator, &[0; 32], &s).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_string_is_read_without_panic(text in ".{0,120}") {
+            let _ = ParsedToken::parse(&text);
+        }
+
+        #[test]
+        fn every_single_character_change_is_caught_without_the_secret(
+            entropy in any::<[u8; 32]>(), at in 0usize..57, to in "[0-9A-Za-z]"
+        ) {
+            let token = minted(entropy);
+            let mut text = token.expose().to_owned();
+            prop_assume!(text.get(at..=at) != Some(to.as_str()));
+            text.replace_range(at..=at, &to);
+            // CRC-32 catches every burst up to 32 bits, so a survivor would be a bug.
+            prop_assert!(ParsedToken::parse(&text).is_err());
+        }
+
+        #[test]
+        fn tokens_of_every_allowed_shape_read_back(
+            prefix in "[a-z][a-z0-9]{0,11}", env in "[a-z0-9]{1,10}",
+            locator in "[0-9A-Za-z]{8}", entropy in any::<[u8; 32]>()
+        ) {
+            let s = secrets("0123456789abcdef", None);
+            let token = Token::mint(&prefix, &env, &locator, &entropy, &s.current).unwrap();
+            prop_assert!(token.expose().len() <= MAX_TOKEN);
+            let parsed = ParsedToken::parse(token.expose()).unwrap();
+            prop_assert_eq!(parsed.env_code(), env.as_str());
+            prop_assert_eq!(parsed.locator(), locator.as_str());
+            prop_assert!(parsed.is_genuine(&s));
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The windows of a limit, and the counters behind them.
+//!
+//! A counter keeps units in buckets. A bucket counts until the whole of it is older than the window, so a
+//! rolling window is never under-counted, and units leave it late by at most one bucket.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Millis;
+
+/// A UTC day, in milliseconds.
+pub const DAY_MS: Millis = 86_400_000;
+
+/// One of the three windows that a key can be limited in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Window {
+    /// Rolling 60 s, in buckets of 1 s.
+    Minute,
+    /// Rolling 3600 s, in buckets of 60 s.
+    Hour,
+    /// The UTC day, one bucket.
+    Day,
+}
+
+impl Window {
+    /// All of them, shortest first.
+    pub const ALL: [Self; 3] = [Self::Minute, Self::Hour, Self::Day];
+
+    /// Its name in headers and bodies.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Minute => "minute",
+            Self::Hour => "hour",
+            Self::Day => "day",
+        }
+    }
+
+    /// Its length in milliseconds.
+    pub fn span(self) -> Millis {
+        match self {
+            Self::Minute => 60_000,
+            Self::Hour => 3_600_000,
+            Self::Day => DAY_MS,
+        }
+    }
+
+    fn bucket_span(self) -> Millis {
+        match self {
+            Self::Minute => 1_000,
+            Self::Hour => 60_000,
+            Self::Day => DAY_MS,
+        }
+    }
+
+    /// The bucket that a moment falls into.
+    pub fn bucket(self, at: Millis) -> u64 {
+        at / self.bucket_span()
+    }
+
+    /// The first moment at which a bucket no longer counts.
+    pub fn leaves_at(self, bucket: u64) -> Millis {
+        let bucket_end = bucket.saturating_add(1).saturating_mul(self.bucket_span());
+        match self {
+            Self::Day => bucket_end,
+            Self::Minute | Self::Hour => bucket_end.saturating_add(self.span()),
+        }
+    }
+}
+
+/// The units of one window, by bucket, oldest first. Buckets of the future count too: they hold units that
+/// are leased and may be spent until then.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Counter(Vec<(u64, u64)>);
+
+impl Counter {
+    /// Drops the buckets that no longer count at `now`.
+    pub fn expire(&mut self, window: Window, now: Millis) {
+        self.0.retain(|(bucket, _)| window.leaves_at(*bucket) > now);
+    }
+
+    /// Units that count at `now`.
+    pub fn used(&self, window: Window, now: Millis) -> u64 {
+        self.live(window, now).map(|(_, units)| units).sum()
+    }
+
+    fn live(&self, window: Window, now: Millis) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.0
+            .iter()
+            .copied()
+            .filter(move |(bucket, _)| window.leaves_at(*bucket) > now)
+    }
+
+    /// Counts units in the bucket of `at`.
+    pub fn add(&mut self, window: Window, at: Millis, units: u64) {
+        if units == 0 {
+            return;
+        }
+        let bucket = window.bucket(at);
+        let place = self.0.partition_point(|(b, _)| *b < bucket);
+        match self.0.get_mut(place) {
+            Some((b, count)) if *b == bucket => *count = count.saturating_add(units),
+            _ => self.0.insert(place, (bucket, units)),
+        }
+    }
+
+    /// Takes units out of the bucket of `at` again; never below zero.
+    pub fn remove(&mut self, window: Window, at: Millis, units: u64) {
+        let bucket = window.bucket(at);
+        if let Some((_, count)) = self.0.iter_mut().find(|(b, _)| *b == bucket) {
+            *count = count.saturating_sub(units);
+        }
+        self.0.retain(|(_, count)| *count > 0);
+    }
+
+    /// The first moment from `now` on at which no more than `allowed` units count, if nothing is added.
+    pub fn falls_to(&self, window: Window, now: Millis, allowed: u64) -> Millis {
+        let mut left = self.used(window, now);
+        if left <= allowed {
+            return now;
+        }
+        for (bucket, units) in self.live(window, now) {
+            left = left.saturating_sub(units);
+            if left <= allowed {
+                return window.leaves_at(bucket);
+            }
+        }
+        now
+    }
+
+    /// The first moment from `now` on at which any units leave; `now` when none count.
+    pub fn next_leave(&self, window: Window, now: Millis) -> Millis {
+        self.live(window, now)
+            .next()
+            .map_or(now, |(bucket, _)| window.leaves_at(bucket))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_counts_until_the_whole_of_it_is_older_than_the_window() {
+        let mut c = Counter::default();
+        c.add(Window::Minute, 1_500, 3);
+        assert_eq!(c.used(Window::Minute, 61_999), 3);
+        assert_eq!(c.used(Window::Minute, 62_000), 0);
+        c.add(Window::Hour, 30_000, 3);
+        let mut h = Counter::default();
+        h.add(Window::Hour, 30_000, 2);
+        assert_eq!(h.used(Window::Hour, 3_659_999), 2);
+        assert_eq!(h.used(Window::Hour, 3_660_000), 0);
+    }
+
+    #[test]
+    fn a_day_ends_at_utc_midnight_sharp() {
+        let mut c = Counter::default();
+        c.add(Window::Day, DAY_MS - 1, 5);
+        assert_eq!(c.used(Window::Day, DAY_MS - 1), 5);
+        assert_eq!(c.used(Window::Day, DAY_MS), 0);
+    }
+
+    #[test]
+    fn falls_to_names_the_first_moment_with_room() {
+        let mut c = Counter::default();
+        c.add(Window::Minute, 0, 5);
+        c.add(Window::Minute, 10_000, 5);
+        assert_eq!(c.falls_to(Window::Minute, 20_000, 10), 20_000);
+        assert_eq!(c.falls_to(Window::Minute, 20_000, 9), 61_000);
+        assert_eq!(c.falls_to(Window::Minute, 20_000, 4), 71_000);
+        assert_eq!(c.next_leave(Window::Minute, 20_000), 61_000);
+    }
+
+    #[test]
+    fn removing_more_than_is_there_leaves_nothing_negative() {
+        let mut c = Counter::default();
+        c.add(Window::Minute, 0, 5);
+        c.remove(Window::Minute, 0, 9);
+        assert_eq!(c.used(Window::Minute, 0), 0);
+        c.remove(Window::Minute, 5_000, 1);
+        assert_eq!(c, Counter::default());
+    }
+}
