@@ -4,6 +4,7 @@
 //! so that the same inputs always give the same answer, in production, in tests and in a model checker.
 
 pub mod account;
+pub mod assertion;
 pub mod base62;
 pub mod cors;
 pub mod credential;

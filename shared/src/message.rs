@@ -37,7 +37,7 @@ pub struct GuardCall {
 }
 
 /// A question about a key: is my record current, and may I have units?
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyAsk {
     /// The presented token's hash.
@@ -51,7 +51,7 @@ pub struct KeyAsk {
 }
 
 /// What a gate has to say of leases and usage. Repeated with the same `seq` until it is acknowledged.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// Grows by one with each report of a gate to a guard.

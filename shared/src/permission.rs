@@ -88,6 +88,19 @@ pub fn allows(held: &[Permission], needed: &Permission) -> bool {
     held.iter().any(|p| p.covers(needed))
 }
 
+/// What a key may do under its owner's role: the intersection of the two, as written texts.
+pub fn effective<'a>(key: &'a [Permission], role: Option<&'a [Permission]>) -> Vec<&'a str> {
+    let Some(role) = role else {
+        return key.iter().map(Permission::as_str).collect();
+    };
+    let of_key = key.iter().filter(|p| allows(role, p));
+    let of_role = role.iter().filter(|p| allows(key, p));
+    let mut all: Vec<&str> = of_key.chain(of_role).map(Permission::as_str).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

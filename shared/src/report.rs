@@ -14,7 +14,7 @@ const MAX_CELLS: usize = 20_000;
 const MAX_SETTLED: usize = 20_000;
 
 /// What a gate has to report to one guard.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Reporter {
     seq: u64,
     settled: Vec<Settled>,
@@ -25,6 +25,19 @@ pub struct Reporter {
 }
 
 impl Reporter {
+    /// A reporter whose numbers go on after `seq`: for a gate that reported to this guard before.
+    pub fn resume(seq: u64) -> Self {
+        Self {
+            seq,
+            ..Self::default()
+        }
+    }
+
+    /// The number of the last report.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
     /// Notes leases of a key that are over.
     pub fn settle(&mut self, key: &str, over: Vec<Over>) {
         let room = MAX_SETTLED.saturating_sub(self.settled.len());

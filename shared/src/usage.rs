@@ -23,7 +23,7 @@ pub struct UsageCell {
 }
 
 /// What was counted in a cell.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Tally {
     /// Requests.
@@ -49,7 +49,7 @@ impl Tally {
 }
 
 /// A cell with its tally, as sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UsageRow {
     /// What was counted.
@@ -61,7 +61,7 @@ pub struct UsageRow {
 }
 
 /// Usage gathered in memory.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct UsageSheet(BTreeMap<UsageCell, Tally>);
 
 impl UsageSheet {

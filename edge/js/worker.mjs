@@ -1,0 +1,243 @@
+// The Worker's entry: everything that JavaScript does for Keyward. It reads what the Rust side needs of a
+// request in one go, does the I/O that Rust asks for, and carries out its plans. It decides nothing.
+import { DurableObject } from "cloudflare:workers";
+import module from "./keyward_edge_bg.wasm";
+import { Gate, GuardCore, initSync, __wbg_reset_state } from "./keyward_edge.js";
+import { answer, forward } from "./proxy.mjs";
+
+const GUARD_TIMEOUT_MS = 5000;
+// Bodies are read whole for control requests only; anything larger is refused as it comes in.
+const MAX_CONTROL_BYTES = 4 * 1024 * 1024;
+
+initSync({ module });
+
+// A trap leaves wasm memory in an unknown state, so the instance is replaced and the memory it held is
+// lost: leases stay spent, caches fill again. Objects made before that belong to the old instance.
+let instance = 0;
+function guarded(action) {
+  try {
+    return action();
+  } catch (error) {
+    if (error instanceof WebAssembly.RuntimeError) recover(error);
+    throw error;
+  }
+}
+
+function recover(error) {
+  console.error("the wasm instance trapped and is replaced:", error.message);
+  __wbg_reset_state();
+  instance += 1;
+  gate = undefined;
+}
+
+let gate;
+function theGate(env) {
+  gate ??= new Gate(env, new Host(env), crypto.randomUUID());
+  return gate;
+}
+
+// The I/O that the gate may ask for. Each call makes its own stub: stubs belong to one request.
+class Host {
+  constructor(env) {
+    this.env = env;
+  }
+  kvGet(key) {
+    return this.env.KV.get(key);
+  }
+  kvPut(key, value) {
+    return this.env.KV.put(key, value);
+  }
+  kvDelete(key) {
+    return this.env.KV.delete(key);
+  }
+  guard(name, method, message) {
+    const stub = this.env.GUARD.get(this.env.GUARD.idFromName(name));
+    return within(GUARD_TIMEOUT_MS, stub[method](message));
+  }
+  sleep(ms) {
+    return new Promise((resolve) => setTimeout(resolve, ms));
+  }
+}
+
+function within(ms, promise) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error("the guard took too long")), ms);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+export default {
+  async fetch(request, env, ctx) {
+    try {
+      return await serve(request, env, ctx);
+    } catch (error) {
+      console.error("unexpected:", error.message);
+      if (error instanceof WebAssembly.RuntimeError) recover(error);
+      return unavailable();
+    }
+  },
+};
+
+async function serve(request, env, ctx) {
+  const gate = guarded(() => theGate(env));
+  const { headers } = request;
+  const started = Date.now();
+  let plan = guarded(() =>
+    gate.admit(
+      request.method,
+      request.url,
+      headers.get("authorization") ?? undefined,
+      headers.get("x-api-key") ?? undefined,
+      headers.get("origin") ?? undefined,
+      headers.get("cf-connecting-ip") ?? undefined,
+      headers.get("access-control-request-method") ?? undefined,
+      headers.get("access-control-request-headers") ?? undefined,
+      started,
+    ),
+  );
+  // Only a decision that needs I/O is a promise: a hot key's is a string.
+  if (typeof plan !== "string") plan = await plan;
+  let steps = plan.split("\n");
+  if (steps[0] === "control") steps = (await control(request, gate)).split("\n");
+  let response;
+  if (steps[0] === "forward") {
+    response = await forward(request, steps, gate, started);
+  } else {
+    response = answer(steps);
+  }
+  const background = guarded(() => gate.background(Date.now()));
+  if (background) ctx.waitUntil(background);
+  return response;
+}
+
+// `/.keyward/…`: health, verify, push, state.
+async function control(request, gate) {
+  const body = await bounded(request);
+  const { headers } = request;
+  return gate.control(
+    request.method,
+    request.url,
+    body,
+    headers.get("content-type") ?? undefined,
+    headers.get("webhook-id") ?? undefined,
+    headers.get("webhook-timestamp") ?? undefined,
+    headers.get("webhook-signature") ?? undefined,
+    headers.get("authorization") ?? undefined,
+    headers.get("x-api-key") ?? undefined,
+    Date.now(),
+  );
+}
+
+// The body, or undefined when it is over the bound.
+async function bounded(request) {
+  const chunks = [];
+  let size = 0;
+  if (request.body) {
+    for await (const chunk of request.body) {
+      size += chunk.byteLength;
+      if (size > MAX_CONTROL_BYTES) return undefined;
+      chunks.push(chunk);
+    }
+  }
+  const body = new Uint8Array(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    body.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return body;
+}
+
+// The last resort, when the Rust side could not even form a refusal.
+function unavailable() {
+  const title = "Temporarily unavailable";
+  const detail = "The request could not be checked. Please try again";
+  const body = {
+    type: "urn:keyward:problem:guard_unavailable",
+    title,
+    status: 503,
+    detail,
+    code: "guard_unavailable",
+    requestId: "",
+    error: title,
+    message: detail,
+    retryAfter: 1,
+  };
+  const headers = {
+    "content-type": "application/problem+json",
+    "cache-control": "no-store",
+    "retry-after": "1",
+    vary: "Origin",
+  };
+  return new Response(JSON.stringify(body), { status: 503, headers });
+}
+
+// The guard of one account. Its methods are called by gates over Workers RPC. Each runs to its end without
+// an `await`, inside one transaction: it takes effect whole, durably, before its answer leaves (the
+// runtime's output gate), or not at all.
+export class Guard extends DurableObject {
+  #core;
+  #instance;
+
+  #run(action) {
+    return guarded(() =>
+      this.ctx.storage.transactionSync(() => {
+        if (this.#instance !== instance) {
+          this.#core = new GuardCore(this.ctx, this.env, crypto.randomUUID());
+          this.#instance = instance;
+        }
+        return action(this.#core);
+      }),
+    );
+  }
+
+  async call(message) {
+    const result = this.#run((core) => core.call(message, Date.now()));
+    await this.#schedule();
+    return result;
+  }
+
+  push(message) {
+    return this.#run((core) => core.push(message, Date.now()));
+  }
+
+  async #schedule() {
+    const at = this.#run((core) => core.take_alarm(Date.now()));
+    if (at !== undefined) await this.ctx.storage.setAlarm(at);
+  }
+
+  // Posts unreported usage to the control plane, a batch at a time, until none is left or one fails.
+  async alarm() {
+    for (;;) {
+      const sealed = this.#run((core) => core.seal(Date.now()));
+      if (sealed === undefined) break;
+      const [url, id, timestamp, signature, body] = sealed.split("\n");
+      const kept = await post(url, { id, timestamp, signature }, body);
+      this.#run((core) => core.sealed_was_kept(kept, Date.now()));
+      if (!kept) break;
+    }
+    await this.#schedule();
+  }
+}
+
+async function post(url, signed, body) {
+  try {
+    const response = await fetch(url, {
+      method: "POST",
+      headers: {
+        "content-type": "application/json",
+        "webhook-id": signed.id,
+        "webhook-timestamp": signed.timestamp,
+        "webhook-signature": signed.signature,
+      },
+      body,
+      redirect: "manual",
+      signal: AbortSignal.timeout(10_000),
+    });
+    await response.body?.cancel();
+    return response.status === 200;
+  } catch {
+    return false;
+  }
+}

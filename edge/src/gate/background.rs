@@ -1,0 +1,87 @@
+//! What comes after the answer: leases ahead of need, fresh API records, and reports.
+//!
+//! Reports ride on lease calls. The flusher sends what no call has taken along: it wakes soon after leases
+//! end, for as long as there is anything to settle. It belongs to the request that started it, and the
+//! runtime ends a request's background work after 30 s; so a flusher stops by itself before, and requests
+//! start a new one while the old still has time to drain.
+
+use std::future::Future;
+use std::rc::Rc;
+
+use futures_util::future::{join, join_all};
+use shared::Millis;
+
+use super::GateCode;
+use super::isolate::Work;
+use super::step::Memo;
+use crate::boundary;
+
+/// When a flusher is too old to be relied on.
+const FLUSHER_YOUNG_MS: Millis = 10_000;
+/// When a flusher stops.
+const FLUSHER_LIFE_MS: Millis = 24_000;
+/// How long after a lease's end the flusher looks.
+const FLUSH_SLACK_MS: Millis = 50;
+/// The longest pause between two looks.
+const FLUSH_PAUSE_MS: Millis = 1_000;
+
+impl GateCode {
+    /// What is to be done after an answer; `None` for most hot requests.
+    pub fn background(gate: &Rc<Self>, now: Millis) -> Option<impl Future<Output = ()> + use<>> {
+        let (work, flush) = gate.with(|isolate| {
+            let old = isolate
+                .flusher
+                .is_none_or(|started| now.abs_diff(started) >= FLUSHER_YOUNG_MS);
+            let flush = old && !isolate.is_settled();
+            if flush {
+                isolate.flusher = Some(now);
+            }
+            (std::mem::take(&mut isolate.work), flush)
+        })?;
+        if work.is_empty() && !flush {
+            return None;
+        }
+        let gate = Rc::clone(gate);
+        Some(async move {
+            let working = join_all(work.into_iter().map(|work| gate.work(work)));
+            let flushing = async {
+                if flush {
+                    gate.flush_for_a_while(now).await;
+                }
+            };
+            join(working, flushing).await;
+        })
+    }
+
+    async fn work(&self, work: Work) {
+        match work {
+            Work::Renew(hash) => self.renew(hash).await,
+            Work::RefreshApi(host) => self.read_api(&host, &mut Memo::default()).await,
+        }
+    }
+
+    async fn flush_for_a_while(&self, started: Millis) {
+        let lease_ms = self.with(|i| i.config.lease_ms).unwrap_or(0);
+        let pause = lease_ms
+            .saturating_add(FLUSH_SLACK_MS)
+            .min(FLUSH_PAUSE_MS.saturating_add(FLUSH_SLACK_MS));
+        loop {
+            self.host.sleep(pause).await;
+            let accounts = self.with(|isolate| {
+                isolate.settle_all(boundary::now());
+                isolate.to_report()
+            });
+            join_all(accounts.iter().flatten().map(|a| self.report(a))).await;
+            let settled = self.with(|i| i.is_settled()).unwrap_or(true);
+            let old = boundary::now().abs_diff(started) >= FLUSHER_LIFE_MS;
+            if settled || old {
+                self.with(|isolate| {
+                    if isolate.flusher == Some(started) {
+                        isolate.flusher = None;
+                    }
+                });
+                return;
+            }
+        }
+    }
+}

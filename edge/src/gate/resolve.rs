@@ -1,0 +1,317 @@
+//! Fetching what a step needs.
+
+use std::rc::Rc;
+
+use shared::Millis;
+use shared::account::{AccountRecord, guard_name};
+use shared::lease::{Granted, QuotaRefusal};
+use shared::message::{GuardAnswer, GuardCall, KeyAnswer, KeyAsk};
+use shared::record::{ApiRecord, KeyRecord};
+use shared::route::RouteTable;
+use shared::token::KeyHash;
+
+use super::GateCode;
+use super::isolate::{AccountSlot, Api, ApiSlot, Isolate};
+use super::step::{Memo, Need, Question};
+use crate::boundary::{self, IoError, log};
+
+/// The KV name of a key's record.
+pub fn key_name(hash: &KeyHash) -> String {
+    format!("k/{}", hash.to_hex())
+}
+
+/// The KV name of the record of the API that answers for a host.
+pub fn host_name(host: &str) -> String {
+    format!("h/{host}")
+}
+
+/// The KV name of an account's record.
+pub fn account_name(id: &str) -> String {
+    format!("a/{id}")
+}
+
+impl GateCode {
+    /// Fetches what is needed into the isolate's memory or the memo.
+    pub async fn resolve(&self, need: Need, memo: &mut Memo) {
+        match need {
+            Need::Api(host) => self.read_api(&host, memo).await,
+            Need::Record(hash) => self.read_record(hash, memo).await,
+            Need::Guard(question) => self.ask(&question, memo).await,
+            Need::Account { id, holder } => self.read_account(&id, &holder, memo).await,
+        }
+    }
+
+    /// Reads the API of a host: the first of the host's candidates that KV knows.
+    pub async fn read_api(&self, host: &str, memo: &mut Memo) {
+        let mut found = None;
+        for candidate in shared::host::candidates(host) {
+            match self.kv_get(&host_name(&candidate)).await {
+                Err(e) => {
+                    log(&format!("KV can't be read: {}", e.0));
+                    memo.kv_failed = true;
+                    self.with(|isolate| {
+                        if let Some(slot) = isolate.apis.peek_mut(host) {
+                            slot.refreshing = false;
+                        }
+                    });
+                    return;
+                }
+                Ok(None) => {}
+                Ok(Some(text)) => found = compile(&text, &candidate),
+            }
+            if found.is_some() {
+                break;
+            }
+        }
+        let now = boundary::now();
+        self.with(|isolate| {
+            let slot = ApiSlot {
+                api: found,
+                read_at: now,
+                refreshing: false,
+            };
+            isolate.apis.put(host.to_owned(), slot);
+        });
+    }
+
+    async fn read_record(&self, hash: KeyHash, memo: &mut Memo) {
+        memo.record_read = true;
+        match self.kv_get(&key_name(&hash)).await {
+            // The guard is asked instead.
+            Err(e) => log(&format!("KV can't be read: {}", e.0)),
+            Ok(None) => {}
+            Ok(Some(text)) => match serde_json::from_str::<KeyRecord>(&text) {
+                Ok(record) => {
+                    self.with(|isolate| isolate.install(hash, record, boundary::now()));
+                }
+                Err(e) => log(&format!("a record in KV can't be read: {e}")),
+            },
+        }
+    }
+
+    async fn read_account(&self, id: &str, holder: &str, memo: &mut Memo) {
+        let from_kv = self.kv_get(&account_name(id)).await;
+        let mut record: Option<AccountRecord> = from_kv
+            .ok()
+            .flatten()
+            .and_then(|text| serde_json::from_str(&text).ok());
+        if record.is_none() {
+            // The guard of the key's account holds every account that the key reaches.
+            let call = GuardCall {
+                account: Some(id.to_owned()),
+                ..self.empty_call()
+            };
+            match self.call_guard(holder, &call).await {
+                Ok(answer) => record = answer.account,
+                Err(_) => memo.guard_failed = true,
+            }
+        }
+        let record = record.map(Rc::new);
+        memo.account = Some(record.clone());
+        let read_at = boundary::now();
+        self.with(|isolate| {
+            let slot = AccountSlot { record, read_at };
+            isolate.accounts.put(id.to_owned(), slot);
+        });
+    }
+
+    /// Asks the guard about a key, for a waiting request, and takes its answer in.
+    pub async fn ask(&self, question: &Question, memo: &mut Memo) {
+        let sent_at = boundary::now();
+        let lease_ms = self.with(|i| i.config.lease_ms).unwrap_or(0);
+        let want = self.with(|isolate| {
+            isolate.settle(question.hash, sent_at);
+            isolate.slot(question.hash, sent_at).purse.want(lease_ms)
+        });
+        let call = GuardCall {
+            ask: Some(KeyAsk {
+                hash: question.hash,
+                version: question.version,
+                want: want.unwrap_or(0).max(question.need),
+                need: question.need,
+            }),
+            ..self.empty_call()
+        };
+        match self.call_guard(&question.account, &call).await {
+            Err(_) => memo.guard_failed = true,
+            Ok(answer) => match answer.key {
+                None => memo.guard_failed = true,
+                Some(answer) => {
+                    let now = boundary::now();
+                    self.with(|isolate| {
+                        take_in(isolate, question, question.need, answer, memo, sent_at, now);
+                    });
+                }
+            },
+        }
+    }
+
+    /// Asks for the next lease of a key, ahead of its need.
+    pub async fn renew(&self, hash: KeyHash) {
+        let question = self.with(|isolate| {
+            let record = isolate.keys.peek(&hash)?.record.clone()?;
+            Some(Question {
+                account: record.account.clone(),
+                hash,
+                version: record.version,
+                need: 1,
+            })
+        });
+        let Some(question) = question.flatten() else {
+            return;
+        };
+        let mut memo = Memo::default();
+        let sent_at = boundary::now();
+        let lease_ms = self.with(|i| i.config.lease_ms).unwrap_or(0);
+        let want = self.with(|i| i.slot(hash, sent_at).purse.want(lease_ms));
+        self.with(|isolate| isolate.settle(hash, sent_at));
+        let call = GuardCall {
+            ask: Some(KeyAsk {
+                hash,
+                version: question.version,
+                want: want.unwrap_or(1),
+                need: 1,
+            }),
+            ..self.empty_call()
+        };
+        let answer = self.call_guard(&question.account, &call).await;
+        let now = boundary::now();
+        self.with(|isolate| {
+            if let Some(answer) = answer.ok().and_then(|a| a.key) {
+                take_in(isolate, &question, 0, answer, &mut memo, sent_at, now);
+            }
+            isolate.slot(hash, now).purse.end_renewal();
+        });
+    }
+
+    /// Reports to the guard of an account what there is to report.
+    pub async fn report(&self, account: &str) {
+        // A failure is noted by the call; the report is repeated with the next.
+        let _ = self.call_guard(account, &self.empty_call()).await;
+    }
+
+    fn empty_call(&self) -> GuardCall {
+        GuardCall {
+            gate: self.with(|isolate| isolate.id.clone()).unwrap_or_default(),
+            ..GuardCall::default()
+        }
+    }
+
+    /// Calls the guard of an account; what there is to report rides along.
+    async fn call_guard(&self, account: &str, call: &GuardCall) -> Result<GuardAnswer, IoError> {
+        let name = guard_name(account).ok_or_else(|| IoError("no account id".to_owned()))?;
+        let report = self.with(|isolate| {
+            isolate.counters.guard_calls += 1;
+            isolate.reporter(account).take()
+        });
+        let call = GuardCall {
+            report: report.flatten(),
+            ..call.clone()
+        };
+        let message = serde_json::to_string(&call).map_err(|e| IoError(e.to_string()))?;
+        let answer = self.host.guard(&name, "call", &message).await;
+        let answer = answer.and_then(|text| {
+            serde_json::from_str::<GuardAnswer>(&text).map_err(|e| IoError(e.to_string()))
+        });
+        if let Err(e) = &answer {
+            log(&format!("the guard can't be asked: {}", e.0));
+        }
+        if call.report.is_some() {
+            let acknowledged = answer.as_ref().ok().and_then(|a| a.acknowledged);
+            self.with(|isolate| match acknowledged {
+                Some(seq) => isolate.reporter(account).acknowledge(seq),
+                None => isolate.reporter(account).fail(),
+            });
+        }
+        answer
+    }
+
+    async fn kv_get(&self, name: &str) -> Result<Option<String>, IoError> {
+        self.with(|isolate| isolate.counters.kv_reads += 1);
+        self.host.kv_get(name).await
+    }
+}
+
+/// An API's record and the endpoint that a candidate host names, if the API still has it.
+fn compile(text: &str, candidate: &str) -> Option<(Rc<Api>, shared::record::Endpoint)> {
+    let record: ApiRecord = serde_json::from_str(text)
+        .inspect_err(|e| log(&format!("a record in KV can't be read: {e}")))
+        .ok()?;
+    if record.deleted {
+        return None;
+    }
+    let endpoint = record
+        .endpoints
+        .iter()
+        .find(|e| e.host == candidate)?
+        .clone();
+    let routes = RouteTable::compile(&record.routes)
+        .inspect_err(|e| log(&format!("{}: its routes can't be used: {e}", record.id)))
+        .ok()?;
+    Some((Rc::new(Api { record, routes }), endpoint))
+}
+
+/// Takes a guard's answer in. `need` is what the waiting request costs; 0 when none waits.
+fn take_in(
+    isolate: &mut Isolate,
+    question: &Question,
+    need: u32,
+    answer: KeyAnswer,
+    memo: &mut Memo,
+    sent_at: Millis,
+    now: Millis,
+) {
+    let hash = question.hash;
+    match answer {
+        KeyAnswer::Unknown { ttl } => {
+            memo.confirmed = Some(0);
+            let slot = isolate.slot(hash, now);
+            slot.purse.clear();
+            slot.absent_until = sent_at.saturating_add(ttl);
+            isolate.settle(hash, now);
+            isolate.slot(hash, now).record = None;
+        }
+        KeyAnswer::Stale { record } => isolate.install(hash, *record, now),
+        KeyAnswer::Current { ttl } => {
+            memo.confirmed = Some(question.version);
+            isolate.slot(hash, now).purse.confirmed(sent_at, now, ttl);
+        }
+        KeyAnswer::Granted {
+            lease,
+            units,
+            ttl,
+            standing,
+        } => {
+            memo.paid = need > 0;
+            memo.confirmed = Some(question.version);
+            let grant = Granted {
+                lease,
+                units,
+                ttl,
+                need,
+            };
+            isolate
+                .slot(hash, now)
+                .purse
+                .granted(sent_at, now, &grant, &standing);
+            if ttl > 0 {
+                isolate.holding.insert(hash);
+            }
+        }
+        KeyAnswer::Exhausted {
+            retry_in,
+            violated,
+            ttl,
+            standing,
+        } => {
+            memo.confirmed = Some(question.version);
+            let refusal = QuotaRefusal { retry_in, violated };
+            let asked = question.need;
+            isolate
+                .slot(hash, now)
+                .purse
+                .exhausted(sent_at, now, asked, &refusal, ttl, &standing);
+            memo.refused = Some(refusal);
+        }
+    }
+}

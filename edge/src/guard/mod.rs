@@ -1,0 +1,118 @@
+//! The guard: the Durable Object of one account, the authority on its keys' state, ledgers and unreported usage.
+//!
+//! Every method runs to its end without an `.await`, inside one storage transaction that JavaScript opens
+//! (`transactionSync`), and keeps nothing in memory that it would need again: what is answered has been
+//! written before, and a restart changes nothing.
+
+mod push;
+mod store;
+mod usage;
+
+use js_sys::wasm_bindgen::JsValue;
+use shared::Millis;
+use shared::guard::{answer, is_new_report};
+use shared::message::{GuardAnswer, GuardCall, KeyAnswer, KeyAsk, Report};
+use worker_sys::SqlStorage;
+
+use crate::config::Config;
+use store::Store;
+use usage::Outbox;
+
+/// How long a gate that is not heard of is remembered: far longer than a report is repeated.
+const GATE_MEMORY_MS: Millis = 24 * 3_600_000;
+
+/// A guard.
+pub struct GuardCode {
+    config: Config,
+    store: Store,
+    outbox: Outbox,
+}
+
+impl GuardCode {
+    /// Opens the storage; `id` names this guard if it is new.
+    ///
+    /// # Errors
+    /// A sentence for the log.
+    pub fn open(sql: SqlStorage, env: &JsValue, id: &str) -> Result<Self, String> {
+        Ok(Self {
+            config: Config::from_env(env)?,
+            store: Store::open(sql, id)?,
+            outbox: Outbox::default(),
+        })
+    }
+
+    /// Answers a gate.
+    ///
+    /// # Errors
+    /// A sentence for the log; nothing is changed then.
+    pub fn call(&mut self, message: &str, now: Millis) -> Result<String, String> {
+        let call: GuardCall = serde_json::from_str(message).map_err(|e| e.to_string())?;
+        let mut reply = GuardAnswer::default();
+        // What comes back counts for what is asked in the same call.
+        if let Some(report) = &call.report {
+            self.take_report(&call.gate, report, now)?;
+            reply.acknowledged = Some(report.seq);
+        }
+        if let Some(id) = &call.account {
+            reply.account = self.store.account(id)?;
+        }
+        if let Some(ask) = &call.ask {
+            reply.key = Some(self.answer(ask, now)?);
+        }
+        serde_json::to_string(&reply).map_err(|e| e.to_string())
+    }
+
+    fn answer(&mut self, ask: &KeyAsk, now: Millis) -> Result<KeyAnswer, String> {
+        let record = self.store.key_by_hash(&ask.hash)?;
+        let id = record.as_ref().map_or("", |r| r.id.as_str());
+        let mut row = self.store.ledger(id)?;
+        let lease = row.next_lease;
+        let reply = answer(
+            record.as_ref(),
+            &mut row.ledger,
+            ask,
+            lease,
+            now,
+            self.config.lease_ms,
+        );
+        if matches!(reply, KeyAnswer::Granted { .. }) {
+            row.next_lease += 1;
+            self.store.put_ledger(id, &row)?;
+        }
+        Ok(reply)
+    }
+
+    /// Takes a gate's report in, once.
+    fn take_report(&mut self, gate: &str, report: &Report, now: Millis) -> Result<(), String> {
+        if !is_new_report(self.store.last_report(gate)?, report.seq) {
+            return Ok(());
+        }
+        self.store.put_last_report(gate, report.seq, now)?;
+        self.store
+            .forget_gates(now.saturating_sub(GATE_MEMORY_MS))?;
+        let mut settled: Vec<_> = report.settled.iter().collect();
+        settled.sort_by(|a, b| a.key.cmp(&b.key));
+        for of_key in settled.chunk_by(|a, b| a.key == b.key) {
+            let Some(key) = of_key.first().map(|s| s.key.as_str()) else {
+                continue;
+            };
+            let mut row = self.store.ledger(key)?;
+            for one in of_key {
+                row.ledger.close(one.lease, now, one.spent);
+            }
+            self.store.put_ledger(key, &row)?;
+        }
+        for row in &report.usage {
+            self.store.add_usage(row)?;
+        }
+        if !report.usage.is_empty() {
+            self.outbox.filled(now, self.config.usage_interval_ms);
+        }
+        Ok(())
+    }
+
+    /// When the alarm is to be set, if it must be.
+    pub fn take_alarm(&mut self, _now: Millis) -> Option<Millis> {
+        self.outbox.take_alarm()
+    }
+}

@@ -1,0 +1,302 @@
+//! The guard's tables, in the Durable Object's SQLite.
+
+use js_sys::Array;
+use js_sys::wasm_bindgen::{JsCast, JsValue};
+use serde::de::DeserializeOwned;
+use shared::Millis;
+use shared::account::AccountRecord;
+use shared::ledger::Ledger;
+use shared::record::KeyRecord;
+use shared::token::KeyHash;
+use shared::usage::UsageRow;
+use worker_sys::SqlStorage;
+
+const SCHEMA: &str = "
+create table if not exists meta (name text primary key, value text not null) without rowid;
+create table if not exists records (
+  kind text not null, id text not null, version integer not null, body text not null,
+  primary key (kind, id)) without rowid;
+create table if not exists names (
+  name text not null, kind text not null, id text not null, gone_at_version integer,
+  primary key (kind, name, id)) without rowid;
+create table if not exists ledgers (
+  key text primary key, next_lease integer not null, body text not null) without rowid;
+create table if not exists gates (gate text primary key, seq integer not null, seen_at integer not null) without rowid;
+create table if not exists deliveries (delivery text primary key, seen_at integer not null) without rowid;
+create table if not exists usage (
+  key text not null, api text not null, minute integer not null, code text not null, class integer not null,
+  count integer not null, cost integer not null, latency_ms integer not null, last_at integer not null,
+  primary key (key, api, minute, code, class)) without rowid;
+create table if not exists sealed (seq integer primary key, body text not null);
+";
+
+/// The ledger of a key, and the next lease's id.
+pub struct LedgerRow {
+    /// Ids are never used twice for a key.
+    pub next_lease: u64,
+    /// The counters.
+    pub ledger: Ledger,
+}
+
+/// The storage of a guard.
+pub struct Store {
+    sql: SqlStorage,
+}
+
+type Result<T> = std::result::Result<T, String>;
+
+/// A value of SQLite, as far as the guard uses them.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// A count or a time, at most 2⁵³−1: JavaScript carries it as a double.
+    Int(u64),
+    /// A text.
+    Text(String),
+}
+
+type Row = Vec<Value>;
+
+/// The largest integer that JavaScript carries exactly.
+const MAX_SAFE: u64 = (1 << 53) - 1;
+
+/// A count or a time as SQLite holds it.
+///
+/// # Errors
+/// When it is above 2⁵³−1.
+pub fn int(value: u64) -> Result<Value> {
+    if value > MAX_SAFE {
+        return Err("a number is out of range".to_owned());
+    }
+    Ok(Value::Int(value))
+}
+
+/// A text as SQLite holds it.
+pub fn text(value: &str) -> Value {
+    Value::Text(value.to_owned())
+}
+
+impl From<Value> for JsValue {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Int(n) => Self::from_f64(n as f64),
+            Value::Text(text) => Self::from_str(&text),
+        }
+    }
+}
+
+/// A column of a row that was read.
+fn column(value: &JsValue) -> Result<Value> {
+    if let Some(text) = value.as_string() {
+        return Ok(Value::Text(text));
+    }
+    match value.as_f64() {
+        Some(n) if n >= 0.0 && n <= MAX_SAFE as f64 && n.fract() == 0.0 => Ok(Value::Int(n as u64)),
+        _ => Err("a stored value can't be read".to_owned()),
+    }
+}
+
+fn as_u64(value: Option<&Value>) -> Result<u64> {
+    match value {
+        Some(Value::Int(n)) => Ok(*n),
+        _ => Err("a stored number can't be read".to_owned()),
+    }
+}
+
+fn as_text(value: Option<&Value>) -> Result<&str> {
+    match value {
+        Some(Value::Text(text)) => Ok(text),
+        _ => Err("a stored text can't be read".to_owned()),
+    }
+}
+
+fn parse<T: DeserializeOwned>(value: Option<&Value>) -> Result<T> {
+    serde_json::from_str(as_text(value)?).map_err(|e| format!("a stored record can't be read: {e}"))
+}
+
+/// What a failed statement says: never its values.
+fn failure(error: &JsValue) -> String {
+    let message = error
+        .dyn_ref::<js_sys::Error>()
+        .map(|e| String::from(e.message()));
+    format!("storage: {}", message.unwrap_or_default())
+}
+
+impl Store {
+    /// Makes the tables; `id` names this guard if it has no name yet.
+    pub fn open(sql: SqlStorage, id: &str) -> Result<Self> {
+        let store = Self { sql };
+        store.exec(SCHEMA, Vec::new())?;
+        store.exec(
+            "insert into meta (name, value) values ('guard', ?) on conflict do nothing",
+            vec![text(id)],
+        )?;
+        Ok(store)
+    }
+
+    /// Runs a statement and gives its rows. Rows are read through the raw iterator, whose errors are values;
+    /// the cursor's other readers throw through Rust.
+    pub fn exec(&self, query: &str, values: Vec<Value>) -> Result<Vec<Row>> {
+        let values: Array = values.into_iter().map(JsValue::from).collect();
+        let cursor = self.sql.exec(query, values).map_err(|e| failure(&e))?;
+        let mut rows = Vec::new();
+        for row in &cursor.raw() {
+            let row = Array::from(&row.map_err(|e| failure(&e))?);
+            rows.push(row.iter().map(|v| column(&v)).collect::<Result<Row>>()?);
+        }
+        Ok(rows)
+    }
+
+    /// A value of `meta`.
+    pub fn meta(&self, name: &str) -> Result<Option<String>> {
+        let rows = self.exec("select value from meta where name = ?", vec![text(name)])?;
+        rows.first()
+            .map(|r| as_text(r.first()).map(str::to_owned))
+            .transpose()
+    }
+
+    /// Sets a value of `meta`.
+    pub fn put_meta(&self, name: &str, value: &str) -> Result<()> {
+        self.exec(
+            "insert into meta (name, value) values (?, ?) on conflict (name) do update set value = excluded.value",
+            vec![text(name), text(value)],
+        )
+        .map(drop)
+    }
+
+    /// The key that has or had this hash.
+    pub fn key_by_hash(&self, hash: &KeyHash) -> Result<Option<KeyRecord>> {
+        let rows = self.exec(
+            "select r.body from names n join records r on r.kind = 'key' and r.id = n.id
+             where n.kind = 'key' and n.name = ?",
+            vec![text(&hash.to_hex())],
+        )?;
+        rows.first().map(|r| parse(r.first())).transpose()
+    }
+
+    /// An account of this guard's, or one below.
+    pub fn account(&self, id: &str) -> Result<Option<AccountRecord>> {
+        let rows = self.exec(
+            "select body from records where kind = 'account' and id = ?",
+            vec![text(id)],
+        )?;
+        rows.first().map(|r| parse(r.first())).transpose()
+    }
+
+    /// The ledger of a key; a new one if it has none.
+    pub fn ledger(&self, key: &str) -> Result<LedgerRow> {
+        let rows = self.exec(
+            "select next_lease, body from ledgers where key = ?",
+            vec![text(key)],
+        )?;
+        match rows.first() {
+            None => Ok(LedgerRow {
+                next_lease: 1,
+                ledger: Ledger::default(),
+            }),
+            Some(row) => Ok(LedgerRow {
+                next_lease: as_u64(row.first())?,
+                ledger: parse(row.get(1))?,
+            }),
+        }
+    }
+
+    /// Keeps the ledger of a key.
+    pub fn put_ledger(&self, key: &str, row: &LedgerRow) -> Result<()> {
+        let body = serde_json::to_string(&row.ledger).map_err(|e| e.to_string())?;
+        self.exec(
+            "insert into ledgers (key, next_lease, body) values (?, ?, ?)
+             on conflict (key) do update set next_lease = excluded.next_lease, body = excluded.body",
+            vec![text(key), int(row.next_lease)?, text(&body)],
+        )
+        .map(drop)
+    }
+
+    /// The number of the last report taken from a gate.
+    pub fn last_report(&self, gate: &str) -> Result<Option<u64>> {
+        let rows = self.exec("select seq from gates where gate = ?", vec![text(gate)])?;
+        rows.first().map(|r| as_u64(r.first())).transpose()
+    }
+
+    /// Notes the number of a report.
+    pub fn put_last_report(&self, gate: &str, seq: u64, now: Millis) -> Result<()> {
+        self.exec(
+            "insert into gates (gate, seq, seen_at) values (?, ?, ?)
+             on conflict (gate) do update set seq = excluded.seq, seen_at = excluded.seen_at",
+            vec![text(gate), int(seq)?, int(now)?],
+        )
+        .map(drop)
+    }
+
+    /// Forgets gates that were last heard of before a moment.
+    pub fn forget_gates(&self, before: Millis) -> Result<()> {
+        self.exec("delete from gates where seen_at < ?", vec![int(before)?])
+            .map(drop)
+    }
+
+    /// Adds to what was counted.
+    pub fn add_usage(&self, row: &UsageRow) -> Result<()> {
+        let (cell, tally) = (&row.cell, &row.tally);
+        self.exec(
+            "insert into usage (key, api, minute, code, class, count, cost, latency_ms, last_at)
+             values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+             on conflict (key, api, minute, code, class) do update set
+               count = count + excluded.count, cost = cost + excluded.cost,
+               latency_ms = latency_ms + excluded.latency_ms, last_at = max(last_at, excluded.last_at)",
+            vec![
+                text(&cell.key),
+                text(&cell.api),
+                int(cell.minute)?,
+                text(&cell.code),
+                int(u64::from(cell.class))?,
+                int(tally.count)?,
+                int(tally.cost)?,
+                int(tally.latency_ms)?,
+                int(tally.last_at)?,
+            ],
+        )
+        .map(drop)
+    }
+
+    /// Takes at most `limit` rows of usage out.
+    pub fn take_usage(&self, limit: usize) -> Result<Vec<UsageRow>> {
+        let rows = self.exec(
+            "delete from usage where (key, api, minute, code, class) in
+               (select key, api, minute, code, class from usage order by minute limit ?)
+             returning key, api, minute, code, class, count, cost, latency_ms, last_at",
+            vec![int(limit as u64)?],
+        )?;
+        rows.iter().map(|row| usage_row(row)).collect()
+    }
+}
+
+fn usage_row(row: &[Value]) -> Result<UsageRow> {
+    let number = |i: usize| as_u64(row.get(i));
+    let owned = |i: usize| as_text(row.get(i)).map(str::to_owned);
+    Ok(UsageRow {
+        cell: shared::usage::UsageCell {
+            key: owned(0)?,
+            api: owned(1)?,
+            minute: number(2)?,
+            code: owned(3)?,
+            class: u8::try_from(number(4)?).unwrap_or(0),
+        },
+        tally: shared::usage::Tally {
+            count: number(5)?,
+            cost: number(6)?,
+            latency_ms: number(7)?,
+            last_at: number(8)?,
+        },
+    })
+}
+
+/// The first column of the first row, as a number.
+pub fn first_number(rows: &[Row]) -> Result<Option<u64>> {
+    rows.first().map(|r| as_u64(r.first())).transpose()
+}
+
+/// The first column of every row, as texts.
+pub fn first_texts(rows: &[Row]) -> Result<Vec<String>> {
+    rows.iter()
+        .map(|r| as_text(r.first()).map(str::to_owned))
+        .collect()
+}

@@ -1,0 +1,58 @@
+// A simulation of Workers KV's network: the store behind workerd's KV binding, which speaks HTTP to it.
+// Everything else is real. Like the real one it may lag: a reader sees the state of `lag` milliseconds ago,
+// absences included. It lives on disk, so it outlasts a killed workerd.
+import { DurableObject } from "cloudflare:workers";
+
+export default {
+  fetch(request, env) {
+    return env.STORE.get(env.STORE.idFromName("kv")).fetch(request);
+  },
+};
+
+export class Store extends DurableObject {
+  constructor(ctx, env) {
+    super(ctx, env);
+    ctx.storage.sql.exec(
+      `create table if not exists versions (name text not null, at integer not null, value blob, primary key (name, at));
+       create table if not exists settings (name text primary key, value integer not null);`,
+    );
+    this.reads = 0;
+    this.writes = 0;
+  }
+
+  async fetch(request) {
+    const url = new URL(request.url);
+    if (url.pathname.startsWith("/__simulation/")) return this.control(request, url);
+    const name = decodeURIComponent(url.pathname.slice(1));
+    if (this.setting("broken")) return new Response("simulated failure", { status: 500 });
+    if (request.method === "GET") return this.read(name);
+    this.writes += 1;
+    const value = request.method === "PUT" ? await request.arrayBuffer() : null;
+    const { sql } = this.ctx.storage;
+    sql.exec("insert or replace into versions (name, at, value) values (?, ?, ?)", name, Date.now(), value);
+    return new Response(null, { status: 200 });
+  }
+
+  read(name) {
+    this.reads += 1;
+    const asOf = Date.now() - this.setting("lag");
+    const rows = this.ctx.storage.sql
+      .exec("select value from versions where name = ? and at <= ? order by at desc limit 1", name, asOf)
+      .toArray();
+    const value = rows[0]?.value;
+    return value ? new Response(value) : new Response(null, { status: 404 });
+  }
+
+  setting(name) {
+    const rows = this.ctx.storage.sql.exec("select value from settings where name = ?", name).toArray();
+    return rows[0]?.value ?? 0;
+  }
+
+  control(request, url) {
+    if (request.method === "GET") return Response.json({ reads: this.reads, writes: this.writes });
+    for (const [name, value] of url.searchParams) {
+      this.ctx.storage.sql.exec("insert or replace into settings (name, value) values (?, ?)", name, Number(value));
+    }
+    return new Response(null, { status: 204 });
+  }
+}
