@@ -12,16 +12,22 @@ use crate::window::Window;
 const FIRST_WANT: u32 = 10;
 /// The most that a gate wants at once, in units.
 const MOST_WANT: u32 = 1_000_000;
+/// The most refusals remembered, each of a cost of its own; an API's routes have few costs.
+const MOST_REFUSALS: usize = 8;
 
 /// What a gate holds of one key.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Purse {
     latest: Millis,
+    /// The highest reading from which the clock stepped back. What was sent at or before such a reading may have
+    /// been sent before the step, and its age can't be told.
+    stepped_from: Option<Millis>,
     leases: Vec<Held>,
     over: Vec<Over>,
     /// Unspent units of leases that are over but not yet reported: they will come back.
     returning: u64,
-    refusal: Option<Refusal>,
+    /// By what was refused: a promise made for one cost says nothing of a higher one.
+    refusals: Vec<Refusal>,
     current_until: Millis,
     standing: Vec<Kept>,
     renewing: bool,
@@ -152,12 +158,12 @@ impl Purse {
                 renew: self.wants_renewal(now),
             };
         }
-        match &self.refusal {
-            Some(r) if cost >= r.need => Spend::Refused(QuotaRefusal {
+        match self.refusals.iter().find(|r| r.need == cost) {
+            Some(r) => Spend::Refused(QuotaRefusal {
                 retry_in: r.retry_at.saturating_sub(now).max(1),
                 violated: r.violated.clone(),
             }),
-            _ => Spend::Ask,
+            None => Spend::Ask,
         }
     }
 
@@ -195,13 +201,16 @@ impl Purse {
         standing: &[Standing],
     ) {
         self.tick(now);
-        self.refusal = None;
+        self.refusals.clear();
         self.keep(now, standing);
         let end = sent_at.saturating_add(grant.ttl);
         if grant.ttl == 0 {
             return;
         }
-        self.current_until = self.current_until.max(end);
+        let trusted = self.trusts(sent_at);
+        if trusted {
+            self.current_until = self.current_until.max(end);
+        }
         let held = Held {
             id: grant.lease,
             units: grant.units,
@@ -210,7 +219,7 @@ impl Purse {
             end,
         };
         // An answer that took longer than the lease has nothing left to spend.
-        if end <= now || held.left() == 0 {
+        if !trusted || end <= now || held.left() == 0 {
             self.finish(&held);
         } else {
             let place = self.leases.partition_point(|l| l.end <= end);
@@ -230,10 +239,17 @@ impl Purse {
     ) {
         self.tick(now);
         self.keep(now, standing);
+        if !self.trusts(sent_at) {
+            return;
+        }
         let until = sent_at.saturating_add(ttl);
         self.current_until = self.current_until.max(until);
         if until > now {
-            self.refusal = Some(Refusal {
+            self.refusals.retain(|r| r.need != need);
+            if self.refusals.len() >= MOST_REFUSALS {
+                self.refusals.remove(0);
+            }
+            self.refusals.push(Refusal {
                 need,
                 until,
                 retry_at: now.saturating_add(refusal.retry_in),
@@ -245,7 +261,9 @@ impl Purse {
     /// Takes in the guard's word that the gate's record is the newest.
     pub fn confirmed(&mut self, sent_at: Millis, now: Millis, ttl: Millis) {
         self.tick(now);
-        self.current_until = self.current_until.max(sent_at.saturating_add(ttl));
+        if self.trusts(sent_at) {
+            self.current_until = self.current_until.max(sent_at.saturating_add(ttl));
+        }
     }
 
     /// Ends everything held: the record has changed, or the purse goes.
@@ -253,7 +271,7 @@ impl Purse {
         for lease in std::mem::take(&mut self.leases) {
             self.finish(&lease);
         }
-        self.refusal = None;
+        self.refusals.clear();
         self.current_until = 0;
         self.standing.clear();
     }
@@ -290,6 +308,7 @@ impl Purse {
     /// span measured on it means anything.
     fn tick(&mut self, now: Millis) {
         if now < self.latest {
+            self.stepped_from = self.stepped_from.max(Some(self.latest));
             self.clear();
             self.pace = Pace {
                 since: now,
@@ -307,9 +326,12 @@ impl Purse {
                 self.finish(lease);
             }
         }
-        if self.refusal.as_ref().is_some_and(|r| r.until <= now) {
-            self.refusal = None;
-        }
+        self.refusals.retain(|r| r.until > now);
+    }
+
+    /// Whether a span that began at this reading can be measured on the clock.
+    fn trusts(&self, sent_at: Millis) -> bool {
+        self.stepped_from.is_none_or(|from| sent_at > from)
     }
 
     fn finish(&mut self, lease: &Held) {
@@ -336,7 +358,7 @@ impl Purse {
 
     /// Ahead of need: when the newest lease is past three fifths of its time, or three quarters spent.
     fn wants_renewal(&self, now: Millis) -> bool {
-        if self.renewing || self.refusal.is_some() {
+        if self.renewing || !self.refusals.is_empty() {
             return false;
         }
         self.leases.last().is_none_or(|newest| {
@@ -429,6 +451,24 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_is_not_repeated_for_a_higher_cost_whose_room_comes_later() {
+        let mut purse = Purse::default();
+        let refusal = |retry_in| QuotaRefusal {
+            retry_in,
+            violated: vec![Window::Minute],
+        };
+        purse.exhausted(0, 0, 1, &refusal(5_000), 1_000, &[]);
+        assert_eq!(purse.spend(1, 4), Spend::Ask);
+        purse.exhausted(1, 2, 4, &refusal(20_000), 1_000, &[]);
+        let told = |spend| match spend {
+            Spend::Refused(refusal) => refusal.retry_in,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(told(purse.spend(2, 4)), 20_000);
+        assert_eq!(told(purse.spend(2, 1)), 4_998);
+    }
+
+    #[test]
     fn renewal_is_asked_for_ahead_of_the_end_and_once() {
         let mut purse = Purse::default();
         purse.granted(0, 0, &grant(1, 100, 1), &[]);
@@ -449,6 +489,20 @@ mod tests {
         assert!(!purse.is_current(4_000));
         assert_eq!(purse.spend(4_001, 1), Spend::Ask);
         assert_eq!(purse.take_over(4_001), [Over { lease: 1, spent: 1 }]);
+    }
+
+    #[test]
+    fn what_was_sent_before_the_clock_stepped_back_is_not_measured_on_it() {
+        let mut purse = Purse::default();
+        assert_eq!(purse.spend(5_000, 1), Spend::Ask);
+        assert!(!purse.is_current(4_000));
+        purse.granted(5_000, 4_100, &grant(1, 10, 1), &[]);
+        purse.confirmed(5_000, 4_100, 1_000);
+        assert!(!purse.is_current(4_100));
+        assert_eq!(purse.spend(4_100, 1), Spend::Ask);
+        assert_eq!(purse.take_over(4_100), [Over { lease: 1, spent: 1 }]);
+        purse.granted(5_001, 5_001, &grant(2, 10, 1), &[]);
+        assert!(paid(purse.spend(5_001, 1)));
     }
 
     #[test]

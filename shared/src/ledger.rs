@@ -95,17 +95,18 @@ impl Ledger {
         limits: &RateLimits,
         ask: Ask,
     ) -> Result<Grant, Exhausted> {
+        let asked_at = now;
         let now = self.advance(now);
         let left = self.left(now, limits);
         if left < u64::from(ask.need) {
-            return Err(self.exhausted(now, limits, ask.need));
+            return Err(self.exhausted(asked_at, limits, ask.need));
         }
         let most = if left == u64::MAX {
             u64::from(UNLIMITED_GRANT)
         } else {
             left / SHARE
         };
-        let ttl = ask.ttl.min(until_midnight(now));
+        let ttl = ask.ttl.min(rest_of_day(now));
         let units = if ttl == 0 {
             u64::from(ask.need)
         } else {
@@ -115,9 +116,10 @@ impl Ledger {
                 .min(left)
         };
         let units = u32::try_from(units).unwrap_or(u32::MAX);
-        // The last moment at which a unit can be spent: the end itself is outside the lease.
+        // Clocks read whole milliseconds and need not be in phase: what is before the end for the gate may
+        // happen while this clock already reads the end, so the end's own bucket is the one that counts.
         let end = now.saturating_add(ttl);
-        self.debit(end.saturating_sub(1).max(now), units);
+        self.debit(end, units);
         if ttl > 0 && units > 0 {
             self.open.push(OpenLease { id, units, end });
         }
@@ -134,12 +136,11 @@ impl Ledger {
             return 0;
         };
         let lease = self.open.swap_remove(place);
-        let last = lease.end.saturating_sub(1);
         let spent = spent.min(lease.units);
         for window in Window::ALL {
             let counter = self.counter_mut(window);
-            counter.remove(window, last, u64::from(lease.units));
-            counter.add(window, last.min(now), u64::from(spent));
+            counter.remove(window, lease.end, u64::from(lease.units));
+            counter.add(window, lease.end.min(now), u64::from(spent));
         }
         lease.units - spent
     }
@@ -160,7 +161,9 @@ impl Ledger {
             .collect()
     }
 
-    fn exhausted(&self, now: Millis, limits: &RateLimits, need: u32) -> Exhausted {
+    /// `asked_at` may lie behind the ledger's time: then the clock has to catch up first.
+    fn exhausted(&self, asked_at: Millis, limits: &RateLimits, need: u32) -> Exhausted {
+        let now = asked_at.max(self.latest);
         let mut at = now;
         let mut violated = Vec::new();
         for (window, limit) in limited(limits) {
@@ -177,7 +180,7 @@ impl Ledger {
             });
         }
         Exhausted {
-            retry_in: at - now,
+            retry_in: at - asked_at,
             violated,
         }
     }
@@ -235,8 +238,9 @@ fn limited(limits: &RateLimits) -> impl Iterator<Item = (Window, u32)> + '_ {
         .filter_map(|window| limits.of(window).map(|limit| (window, limit)))
 }
 
-fn until_midnight(now: Millis) -> Millis {
-    DAY_MS - now % DAY_MS
+/// Milliseconds until the last of the UTC day.
+fn rest_of_day(now: Millis) -> Millis {
+    DAY_MS - 1 - now % DAY_MS
 }
 
 #[cfg(test)]
@@ -270,11 +274,11 @@ mod tests {
         assert_eq!(grants.iter().sum::<u32>(), 20);
         assert!(grants.is_sorted_by(|a, b| a >= b), "{grants:?}");
         assert_eq!((grants.first(), grants.last()), (Some(&5), Some(&1)));
-        // Leases end at 6.0 s, so their last unit may be spent in the second that ends at 6.0 s.
+        // Leases end at 6.0 s, so their units count in the second that begins then.
         assert_eq!(
             refused,
             Exhausted {
-                retry_in: 61_000,
+                retry_in: 62_000,
                 violated: vec![Window::Minute]
             }
         );
@@ -314,8 +318,17 @@ mod tests {
             ..RateLimits::default()
         };
         let grant = ledger.grant(1, DAY_MS - 300, &limits, LEASED).unwrap();
-        assert_eq!(grant.ttl, 300);
+        assert_eq!(grant.ttl, 299);
         assert_eq!(ledger.standing(DAY_MS, &limits)[0].left, 10);
+    }
+
+    #[test]
+    fn a_lease_counts_in_the_bucket_in_which_a_gate_out_of_phase_may_spend_its_last_unit() {
+        let mut ledger = Ledger::default();
+        let limits = per_minute(10);
+        ledger.grant(1, 0, &limits, LEASED).unwrap();
+        assert_eq!(ledger.standing(61_999, &limits)[0].left, 8);
+        assert_eq!(ledger.standing(62_000, &limits)[0].left, 10);
     }
 
     #[test]
@@ -350,7 +363,9 @@ mod tests {
         };
         ledger.grant(1, 100_000, &limits, strict).unwrap();
         let refused = ledger.grant(2, 10_000, &limits, strict).unwrap_err();
-        assert_eq!(refused.retry_in, 61_000);
+        assert_eq!(refused.retry_in, 151_000);
+        assert!(ledger.grant(3, 160_999, &limits, strict).is_err());
+        assert!(ledger.grant(4, 161_000, &limits, strict).is_ok());
     }
 
     #[test]

@@ -1,0 +1,174 @@
+//! What can go wrong in a request: the caller's mistakes, told in full, and ours, logged and not shown.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use shared::problem::Problem;
+
+/// The answer to a request that failed.
+#[derive(Debug)]
+pub enum ApiError {
+    /// No valid admin token, or no valid signature.
+    Unauthorized(&'static str),
+    /// Known, but not allowed.
+    Forbidden(&'static str),
+    /// There is no such thing, or it is outside the token's account.
+    NotFound(String),
+    /// The path has other methods.
+    MethodNotAllowed,
+    /// It contradicts what is there.
+    Conflict(String),
+    /// Fields that can't be accepted.
+    Validation(Vec<FieldError>),
+    /// The body is not JSON.
+    InvalidJson(String),
+    /// The body is not said to be JSON.
+    UnsupportedMediaType,
+    /// The body is larger than this many bytes.
+    PayloadTooLarge(usize),
+    /// The request is not understood at all.
+    BadRequest(String),
+    /// The database is out of reach or overloaded; a retry may succeed.
+    Unavailable,
+    /// Our mistake.
+    Internal(anyhow::Error),
+}
+
+/// What is wrong with one field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// Where: `routes[2].path`.
+    pub field: String,
+    /// What, for people.
+    pub detail: String,
+}
+
+/// Travels in a response's extensions to the outermost layer, which knows the request's id.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// The body to be.
+    pub problem: Problem,
+    /// For the log only.
+    pub cause: Option<Arc<anyhow::Error>>,
+}
+
+impl ApiError {
+    /// There is no such `thing` within reach of the token.
+    pub fn no(thing: &str, id: &str) -> Self {
+        // Only ids of ours are repeated: a path may hold anything, a token for example.
+        let shown = id.len() <= 32 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        let is_id = shown && ["acc_", "api_", "key_"].iter().any(|p| id.starts_with(p));
+        Self::NotFound(if is_id {
+            format!("There is no {thing} {id}")
+        } else {
+            format!("There is no such {thing}")
+        })
+    }
+
+    fn problem(&self) -> Problem {
+        match self {
+            Self::Unauthorized(detail) => {
+                Problem::new(401, "unauthorized", "Unauthorized", *detail)
+            }
+            Self::Forbidden(detail) => Problem::new(403, "forbidden", "Forbidden", *detail),
+            Self::NotFound(detail) => Problem::new(404, "not_found", "Not found", detail),
+            Self::MethodNotAllowed => Problem::new(
+                405,
+                "method_not_allowed",
+                "Method not allowed",
+                "This path does not have that method; the Allow header names those it has",
+            ),
+            Self::Conflict(detail) => Problem::new(409, "conflict", "Conflict", detail),
+            Self::Validation(errors) => validation(errors),
+            Self::InvalidJson(detail) => Problem::new(400, "invalid_json", "Invalid JSON", detail),
+            Self::UnsupportedMediaType => Problem::new(
+                415,
+                "unsupported_media_type",
+                "Unsupported media type",
+                "The body must be JSON, with the header `Content-Type: application/json`",
+            ),
+            Self::PayloadTooLarge(limit) => Problem::new(
+                413,
+                "payload_too_large",
+                "Payload too large",
+                format!("The body may have at most {limit} bytes"),
+            ),
+            Self::BadRequest(detail) => Problem::new(400, "bad_request", "Bad request", detail),
+            Self::Unavailable => Problem::new(
+                503,
+                "unavailable",
+                "Unavailable",
+                "The database can't be reached at the moment",
+            ),
+            Self::Internal(_) => internal(),
+        }
+    }
+}
+
+/// The problem shown for a mistake of ours.
+pub fn internal() -> Problem {
+    Problem::new(
+        500,
+        "internal",
+        "Internal error",
+        "Something went wrong on the server; the log has it under this request id",
+    )
+}
+
+fn validation(errors: &[FieldError]) -> Problem {
+    let detail = match errors {
+        [one] if one.field.is_empty() => one.detail.clone(),
+        [one] => format!("{}: {}", one.field, one.detail),
+        many => format!("{} fields can't be accepted", many.len()),
+    };
+    Problem::new(422, "validation_failed", "Validation failed", detail)
+        .with("errors", serde_json::to_value(errors).unwrap_or_default())
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let problem = self.problem();
+        let status =
+            StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = status.into_response();
+        let headers = response.headers_mut();
+        match &self {
+            Self::Unauthorized(_) => {
+                headers.insert(
+                    header::WWW_AUTHENTICATE,
+                    HeaderValue::from_static("Bearer realm=\"keyward\""),
+                );
+            }
+            Self::Unavailable => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
+        }
+        let cause = match self {
+            Self::Internal(error) => Some(Arc::new(error)),
+            _ => None,
+        };
+        response.extensions_mut().insert(Failure { problem, cause });
+        response
+    }
+}
+
+impl From<sqlx::Error> for ApiError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::PoolTimedOut => Self::Unavailable,
+            other => Self::Internal(other.into()),
+        }
+    }
+}
+
+impl From<anyhow::Error> for ApiError {
+    fn from(error: anyhow::Error) -> Self {
+        match error.downcast::<sqlx::Error>() {
+            Ok(error) => error.into(),
+            Err(error) => Self::Internal(error),
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! What every route shares: reading bodies and parameters, and finishing answers.
+
+pub mod body;
+pub mod finish;
+pub mod page;
+pub mod params;

@@ -1,0 +1,33 @@
+//! Keyward's control plane: owns accounts, APIs and keys, shows them to admins through a JSON API, and
+//! pushes their state to the edges.
+//!
+//! A request comes in through [`routes`], is checked with the parsers of `shared`, changes the database
+//! through [`store`] in one transaction together with the record for the edges, and is delivered by [`sync`].
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic
+    )
+)]
+
+pub mod admin_token;
+pub mod auth;
+pub mod bootstrap;
+pub mod clock;
+pub mod config;
+pub mod entropy;
+pub mod environment;
+pub mod error;
+pub mod http;
+pub mod logging;
+pub mod routes;
+pub mod server;
+pub mod state;
+pub mod store;
+pub mod sync;
+pub mod timestamp;
+pub mod validate;

@@ -1,0 +1,247 @@
+//! What a caller may say of a key, and its checks.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use shared::Millis;
+use shared::ip::IpRange;
+use shared::origin::OriginPattern;
+use shared::permission::Permission;
+use shared::record::{Enforcement, RateLimits};
+use shared::resource::ResourceScope;
+
+use crate::environment::{self, Environment};
+use crate::http::body::{given, nullable};
+use crate::store::keys::KeySettings;
+use crate::timestamp::Timestamp;
+use crate::validate::Checks;
+
+const MAX_NAME: usize = 100;
+const MAX_OWNER: usize = 64;
+/// As JSON, in bytes.
+const MAX_METADATA: usize = 8 * 1024;
+const DEFAULT_PER_MINUTE: u32 = 60;
+const MAX_LIMIT: u32 = 1_000_000_000;
+const DAY: Millis = 24 * 60 * 60 * 1000;
+
+/// `POST /v1/keys`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CreateKey {
+    name: String,
+    #[serde(default, deserialize_with = "given")]
+    account_id: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    environment: Option<String>,
+    /// The short code of a custom environment, if it is not the name itself.
+    #[serde(default, deserialize_with = "given")]
+    environment_code: Option<String>,
+    #[serde(default)]
+    owner_id: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    permissions: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "given")]
+    resources: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "given")]
+    allowed_origins: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "given")]
+    allow_missing_origin: Option<bool>,
+    #[serde(default, deserialize_with = "given")]
+    allowed_ips: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "given")]
+    rate_limits: Option<RateLimitsInput>,
+    #[serde(default, deserialize_with = "given")]
+    enforcement: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    expires_in: Option<String>,
+    #[serde(default)]
+    expires_at: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    metadata: Option<Map<String, Value>>,
+}
+
+/// `PATCH /v1/keys/{id}`. What is given replaces what there was; of `rateLimits` each by itself.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PatchKey {
+    #[serde(default, deserialize_with = "given")]
+    name: Option<String>,
+    #[serde(default, deserialize_with = "nullable")]
+    owner_id: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
+    permissions: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "given")]
+    resources: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "given")]
+    allowed_origins: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "given")]
+    allow_missing_origin: Option<bool>,
+    #[serde(default, deserialize_with = "given")]
+    allowed_ips: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "given")]
+    rate_limits: Option<RateLimitsInput>,
+    #[serde(default, deserialize_with = "given")]
+    enforcement: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    expires_in: Option<String>,
+    #[serde(default, deserialize_with = "nullable")]
+    expires_at: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
+    metadata: Option<Map<String, Value>>,
+}
+
+/// Limits; `null` takes the limit of an hour or a day away.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct RateLimitsInput {
+    #[serde(deserialize_with = "given")]
+    requests_per_minute: Option<u32>,
+    #[serde(deserialize_with = "nullable")]
+    requests_per_hour: Option<Option<u32>>,
+    #[serde(deserialize_with = "nullable")]
+    requests_per_day: Option<Option<u32>>,
+}
+
+/// A key's settings before anything is said of them.
+pub fn fresh_settings() -> KeySettings {
+    KeySettings {
+        name: String::new(),
+        owner_id: None,
+        permissions: Vec::new(),
+        resources: Vec::new(),
+        allowed_origins: Vec::new(),
+        allow_missing_origin: false,
+        allowed_ips: Vec::new(),
+        limits: RateLimits {
+            requests_per_minute: Some(DEFAULT_PER_MINUTE),
+            requests_per_hour: None,
+            requests_per_day: None,
+        },
+        enforcement: Enforcement::Leased,
+        expires_at: None,
+        metadata: Map::new(),
+    }
+}
+
+impl CreateKey {
+    /// Checks the environment.
+    pub fn environment(&self, checks: &mut Checks) -> Environment {
+        let name = self.environment.as_deref().unwrap_or(environment::DEFAULT);
+        let fields = ["environment", "environmentCode"];
+        Environment::check(checks, fields, name, self.environment_code.as_deref())
+    }
+
+    /// The account, if one is named, and what can be changed later, too.
+    pub fn split(self) -> (Option<String>, PatchKey) {
+        let patch = PatchKey {
+            name: Some(self.name),
+            owner_id: Some(self.owner_id),
+            permissions: self.permissions,
+            resources: self.resources,
+            allowed_origins: self.allowed_origins,
+            allow_missing_origin: self.allow_missing_origin,
+            allowed_ips: self.allowed_ips,
+            rate_limits: self.rate_limits,
+            enforcement: self.enforcement,
+            expires_in: self.expires_in,
+            expires_at: self.expires_at.map(Some),
+            metadata: self.metadata,
+        };
+        (self.account_id, patch)
+    }
+}
+
+impl PatchKey {
+    /// Checks what is given and sets it.
+    pub fn apply(self, checks: &mut Checks, settings: &mut KeySettings, now: Millis) {
+        if let Some(name) = self.name {
+            settings.name = checks.text("name", &name, MAX_NAME);
+        }
+        if let Some(owner) = self.owner_id {
+            settings.owner_id = owner.map(|id| checks.text("ownerId", &id, MAX_OWNER));
+        }
+        if let Some(texts) = self.permissions {
+            settings.permissions = checks.list("permissions", &texts, Permission::parse);
+        }
+        if let Some(texts) = self.resources {
+            settings.resources = checks.list("resources", &texts, ResourceScope::parse);
+        }
+        if let Some(texts) = self.allowed_origins {
+            settings.allowed_origins = checks.list("allowedOrigins", &texts, OriginPattern::parse);
+        }
+        if let Some(allow) = self.allow_missing_origin {
+            settings.allow_missing_origin = allow;
+        }
+        if let Some(texts) = self.allowed_ips {
+            settings.allowed_ips = checks.list("allowedIps", &texts, IpRange::parse);
+        }
+        if let Some(limits) = self.rate_limits {
+            limits.apply(checks, &mut settings.limits);
+        }
+        if let Some(word) = self.enforcement {
+            let words = [
+                ("leased", Enforcement::Leased),
+                ("strict", Enforcement::Strict),
+            ];
+            let enforcement = checks.word("enforcement", &word, &words);
+            settings.enforcement = enforcement.unwrap_or_default();
+        }
+        if let Some(metadata) = self.metadata {
+            settings.metadata = check_metadata(checks, metadata);
+        }
+        let expiry = check_expiry(checks, self.expires_in, self.expires_at, now);
+        settings.expires_at = expiry.unwrap_or(settings.expires_at);
+    }
+}
+
+impl RateLimitsInput {
+    fn apply(self, checks: &mut Checks, limits: &mut RateLimits) {
+        let mut check =
+            |field: &str, limit| checks.number(&format!("rateLimits.{field}"), limit, 1, MAX_LIMIT);
+        if let Some(limit) = self.requests_per_minute {
+            limits.requests_per_minute = Some(check("requestsPerMinute", limit));
+        }
+        if let Some(limit) = self.requests_per_hour {
+            limits.requests_per_hour = limit.map(|n| check("requestsPerHour", n));
+        }
+        if let Some(limit) = self.requests_per_day {
+            limits.requests_per_day = limit.map(|n| check("requestsPerDay", n));
+        }
+    }
+}
+
+/// When the key ends: `None`: nothing is said of it; `Some(None)`: never.
+fn check_expiry(
+    checks: &mut Checks,
+    after: Option<String>,
+    at: Option<Option<String>>,
+    now: Millis,
+) -> Option<Option<Millis>> {
+    match (after, at) {
+        (None, None) => None,
+        (Some(_), Some(_)) => {
+            checks.fail("expiresIn", "give either expiresIn or expiresAt");
+            None
+        }
+        (Some(word), None) => {
+            let words = [("never", None), ("30d", Some(30)), ("90d", Some(90))];
+            let days = checks.word("expiresIn", &word, &words)?;
+            Some(days.map(|days: Millis| now + days * DAY))
+        }
+        (None, Some(None)) => Some(None),
+        (None, Some(Some(text))) => {
+            let at = checks.accept("expiresAt", Timestamp::parse(&text))?;
+            if at.0 <= now {
+                checks.fail("expiresAt", "must lie in the future");
+            }
+            Some(Some(at.0))
+        }
+    }
+}
+
+fn check_metadata(checks: &mut Checks, metadata: Map<String, Value>) -> Map<String, Value> {
+    let size = serde_json::to_string(&metadata).map_or(usize::MAX, |text| text.len());
+    if size > MAX_METADATA {
+        checks.fail("metadata", format!("at most {MAX_METADATA} bytes as JSON"));
+    }
+    metadata
+}

@@ -1,0 +1,87 @@
+//! `GET /v1/keys`.
+
+use axum::extract::State;
+use serde::Deserialize;
+use shared::Millis;
+
+use super::view::KeyView;
+use crate::auth::Admin;
+use crate::error::ApiError;
+use crate::http::body::Reply;
+use crate::http::page::{Page, PageRequest, Position};
+use crate::http::params::{self, Params};
+use crate::state::AppState;
+use crate::store::accounts;
+use crate::store::key_list::{self, KeyFilter, KeyStatus, ListedKey};
+use crate::validate::Checks;
+
+const DAY: Millis = 24 * 60 * 60 * 1000;
+const MAX_UNUSED_DAYS: u32 = 3650;
+const MAX_TEXT: usize = 100;
+
+/// The query string.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ListKeys {
+    account: Option<String>,
+    environment: Option<String>,
+    status: Option<String>,
+    owner: Option<String>,
+    q: Option<String>,
+    unused_for_days: Option<String>,
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+/// A page of keys.
+pub async fn list(
+    State(state): State<AppState>,
+    admin: Admin,
+    Params(query): Params<ListKeys>,
+) -> Result<Reply<Page<KeyView>>, ApiError> {
+    let now = state.now();
+    let mut checks = Checks::default();
+    let page = PageRequest::check(&mut checks, query.limit.as_deref(), query.cursor.as_deref());
+    let filter = query.filter(&mut checks, now);
+    checks.finish()?;
+    let mut conn = state.store().read().await?;
+    if let Some(account) = &filter.account {
+        accounts::find(&mut conn, &admin.account, account)
+            .await?
+            .ok_or_else(|| ApiError::no("account", account))?;
+    }
+    let rows = key_list::list(&mut conn, &admin.account, &filter, &page, now).await?;
+    let position = |row: &ListedKey| Position {
+        created_at: row.key.created_at,
+        id: row.key.id.clone(),
+    };
+    let page = page.page(rows, position, |row| KeyView::of(row.key, row.status));
+    Ok(Reply::ok(page))
+}
+
+impl ListKeys {
+    fn filter(self, checks: &mut Checks, now: Millis) -> KeyFilter {
+        let mut text = |field: &str, value: Option<String>| {
+            value.map(|text| checks.text(field, &text, MAX_TEXT))
+        };
+        let (environment, owner) = (
+            text("environment", self.environment),
+            text("owner", self.owner),
+        );
+        let q = text("q", self.q);
+        let status = self.status.as_deref();
+        let status = status.and_then(|s| checks.word("status", s, &KeyStatus::NAMES));
+        let unused_since = self.unused_for_days.map(|text| {
+            let days = params::number(checks, "unusedForDays", &text, 1, MAX_UNUSED_DAYS);
+            now.saturating_sub(Millis::from(days) * DAY)
+        });
+        KeyFilter {
+            account: self.account,
+            environment,
+            status,
+            owner,
+            text: q,
+            unused_since,
+        }
+    }
+}

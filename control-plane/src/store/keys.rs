@@ -1,0 +1,298 @@
+//! Keys and the hashes of their tokens.
+
+use serde_json::{Map, Value};
+use shared::Millis;
+use shared::ip::IpRange;
+use shared::origin::OriginPattern;
+use shared::permission::Permission;
+use shared::record::{Credential, Enforcement, KeyRecord, KeyState, RateLimits};
+use shared::resource::ResourceScope;
+use shared::token::{Hints, KeyHash};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{FromRow, Row};
+
+use crate::environment::Environment;
+use crate::store::{Conn, from_db, json_column, time_from_db, to_db, to_json};
+
+/// A key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Key {
+    /// `key_…`
+    pub id: String,
+    /// The account it belongs to.
+    pub account_id: String,
+    /// Where it may be used.
+    pub environment: Environment,
+    /// Whether it may be used; its end is apart, in `expires_at` of the settings.
+    pub state: KeyState,
+    /// What people see of its current token.
+    pub hints: Hints,
+    /// What an admin sets.
+    pub settings: KeySettings,
+    /// Grows by every change.
+    pub version: u64,
+    /// When it was made.
+    pub created_at: Millis,
+    /// When it was last changed.
+    pub updated_at: Millis,
+    /// When it was last presented.
+    pub last_used_at: Option<Millis>,
+    /// How often it was presented, refusals included.
+    pub usage_count: u64,
+}
+
+/// What an admin sets of a key, at its making and later.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeySettings {
+    /// For people.
+    pub name: String,
+    /// The member who owns it.
+    pub owner_id: Option<String>,
+    /// What it may do.
+    pub permissions: Vec<Permission>,
+    /// The resources it is bound to.
+    pub resources: Vec<ResourceScope>,
+    /// The origins it may be used from; empty: all.
+    pub allowed_origins: Vec<OriginPattern>,
+    /// Whether it may be used without an `Origin` although it has allowed ones.
+    pub allow_missing_origin: bool,
+    /// The addresses it may be used from; empty: all.
+    pub allowed_ips: Vec<IpRange>,
+    /// Its limits.
+    pub limits: RateLimits,
+    /// How exactly it is followed.
+    pub enforcement: Enforcement,
+    /// When it stops working by itself.
+    pub expires_at: Option<Millis>,
+    /// Whatever the admin wants to remember.
+    pub metadata: Map<String, Value>,
+}
+
+impl FromRow<'_, SqliteRow> for Key {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+        let limit = |name: &str| -> sqlx::Result<Option<u32>> {
+            Ok(row
+                .try_get::<Option<i64>, _>(name)?
+                .map(|n| u32::try_from(n).unwrap_or(u32::MAX)))
+        };
+        Ok(Self {
+            id: row.try_get("id")?,
+            account_id: row.try_get("account_id")?,
+            environment: Environment {
+                name: row.try_get("environment")?,
+                code: row.try_get("environment_code")?,
+            },
+            state: state_of(row.try_get("state")?),
+            hints: Hints {
+                start: row.try_get("start")?,
+                last8: row.try_get("last8")?,
+            },
+            settings: KeySettings {
+                name: row.try_get("name")?,
+                owner_id: row.try_get("owner_id")?,
+                permissions: json_column("permissions", row.try_get("permissions")?)?,
+                resources: json_column("resources", row.try_get("resources")?)?,
+                allowed_origins: json_column("allowed_origins", row.try_get("allowed_origins")?)?,
+                allow_missing_origin: row.try_get::<i64, _>("allow_missing_origin")? != 0,
+                allowed_ips: json_column("allowed_ips", row.try_get("allowed_ips")?)?,
+                limits: RateLimits {
+                    requests_per_minute: limit("requests_per_minute")?,
+                    requests_per_hour: limit("requests_per_hour")?,
+                    requests_per_day: limit("requests_per_day")?,
+                },
+                enforcement: match row.try_get("enforcement")? {
+                    "leased" => Enforcement::Leased,
+                    _ => Enforcement::Strict,
+                },
+                expires_at: time_from_db(row.try_get("expires_at")?),
+                metadata: json_column("metadata", row.try_get("metadata")?)?,
+            },
+            version: from_db(row.try_get("version")?),
+            created_at: from_db(row.try_get("created_at")?),
+            updated_at: from_db(row.try_get("updated_at")?),
+            last_used_at: time_from_db(row.try_get("last_used_at")?),
+            usage_count: from_db(row.try_get("usage_count")?),
+        })
+    }
+}
+
+fn state_of(name: &str) -> KeyState {
+    match name {
+        "active" => KeyState::Active,
+        "revoked" => KeyState::Revoked,
+        _ => KeyState::Deleted,
+    }
+}
+
+fn name_of(state: KeyState) -> &'static str {
+    match state {
+        KeyState::Active => "active",
+        KeyState::Revoked => "revoked",
+        KeyState::Deleted => "deleted",
+    }
+}
+
+impl Key {
+    /// As the edge knows it.
+    pub fn record(&self, ancestors: Vec<String>, credentials: Vec<Credential>) -> KeyRecord {
+        let settings = self.settings.clone();
+        KeyRecord {
+            id: self.id.clone(),
+            version: self.version,
+            account: self.account_id.clone(),
+            ancestors,
+            owner: settings.owner_id,
+            environment: self.environment.code.clone(),
+            state: self.state,
+            credentials,
+            expires_at: settings.expires_at,
+            permissions: settings.permissions,
+            role_permissions: None,
+            resources: settings.resources,
+            allowed_origins: settings.allowed_origins,
+            allow_missing_origin: settings.allow_missing_origin,
+            allowed_ips: settings.allowed_ips,
+            limits: settings.limits,
+            enforcement: settings.enforcement,
+        }
+    }
+
+    /// What partial matches are looked up in. Case is folded here, since databases fold it each in its own way.
+    fn search_text(&self) -> String {
+        let Hints { start, last8 } = &self.hints;
+        format!("{} {} {start} {last8}", self.settings.name, self.id).to_lowercase()
+    }
+}
+
+/// Adds a key, without its hash. Everything but what never changes is written by [`update`].
+///
+/// # Errors
+/// When the row can't be written.
+pub async fn insert(conn: &mut Conn, key: &Key) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into keys (id, account_id, name, search_text, environment, environment_code, state, start, last8,
+           permissions, resources, allowed_origins, allow_missing_origin, allowed_ips, enforcement, metadata,
+           version, created_at, updated_at, usage_count)
+         values ($1, $2, '', '', $3, $4, 'revoked', '', '', '[]', '[]', '[]', 0, '[]', 'strict', '{}', 0, $5, $5, 0)",
+    )
+    .bind(&key.id)
+    .bind(&key.account_id)
+    .bind(&key.environment.name)
+    .bind(&key.environment.code)
+    .bind(to_db(key.created_at))
+    .execute(&mut *conn)
+    .await?;
+    update(conn, key).await
+}
+
+/// Writes a key's changed fields.
+///
+/// # Errors
+/// When the row can't be written.
+pub async fn update(conn: &mut Conn, key: &Key) -> sqlx::Result<()> {
+    let s = &key.settings;
+    let enforcement = match s.enforcement {
+        Enforcement::Leased => "leased",
+        Enforcement::Strict => "strict",
+    };
+    sqlx::query(
+        "update keys set name = $2, owner_id = $3, search_text = $4, state = $5, start = $6, last8 = $7,
+           permissions = $8, resources = $9, allowed_origins = $10, allow_missing_origin = $11, allowed_ips = $12,
+           requests_per_minute = $13, requests_per_hour = $14, requests_per_day = $15, enforcement = $16,
+           expires_at = $17, metadata = $18, version = $19, updated_at = $20
+         where id = $1",
+    )
+    .bind(&key.id)
+    .bind(&s.name)
+    .bind(&s.owner_id)
+    .bind(key.search_text())
+    .bind(name_of(key.state))
+    .bind(&key.hints.start)
+    .bind(&key.hints.last8)
+    .bind(to_json(&s.permissions)?)
+    .bind(to_json(&s.resources)?)
+    .bind(to_json(&s.allowed_origins)?)
+    .bind(i64::from(s.allow_missing_origin))
+    .bind(to_json(&s.allowed_ips)?)
+    .bind(s.limits.requests_per_minute.map(i64::from))
+    .bind(s.limits.requests_per_hour.map(i64::from))
+    .bind(s.limits.requests_per_day.map(i64::from))
+    .bind(enforcement)
+    .bind(s.expires_at.map(to_db))
+    .bind(to_json(&s.metadata)?)
+    .bind(to_db(key.version))
+    .bind(to_db(key.updated_at))
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The key `id`, if its account is `holder` or below it and it is not deleted.
+///
+/// # Errors
+/// When the row can't be read.
+pub async fn find(conn: &mut Conn, holder: &str, id: &str) -> sqlx::Result<Option<Key>> {
+    sqlx::query_as(
+        "select k.* from keys k join account_tree t on t.account_id = k.account_id
+         where t.ancestor_id = $1 and k.id = $2 and k.state <> 'deleted'",
+    )
+    .bind(holder)
+    .bind(id)
+    .fetch_optional(conn)
+    .await
+}
+
+/// The hashes of a key's tokens, the current one first.
+///
+/// # Errors
+/// When the rows can't be read.
+pub async fn credentials(conn: &mut Conn, key_id: &str) -> sqlx::Result<Vec<Credential>> {
+    let rows: Vec<(String, Option<i64>)> = sqlx::query_as(
+        "select hash, not_after from key_hashes where key_id = $1
+         order by case when not_after is null then 0 else 1 end, not_after desc",
+    )
+    .bind(key_id)
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|(hash, not_after)| {
+            let hash = KeyHash::from_hex(&hash).ok_or_else(|| sqlx::Error::ColumnDecode {
+                index: "hash".to_owned(),
+                source: "not 64 hex digits".into(),
+            })?;
+            Ok(Credential {
+                hash,
+                not_after: time_from_db(not_after),
+            })
+        })
+        .collect()
+}
+
+/// Makes `hash` the current token of a key. The one that was current works until `old_ends`, or no longer at all;
+/// one that was in an earlier grace is dropped.
+///
+/// # Errors
+/// When the rows can't be written.
+pub async fn set_credential(
+    conn: &mut Conn,
+    key_id: &str,
+    hash: &KeyHash,
+    old_ends: Option<Millis>,
+) -> sqlx::Result<()> {
+    sqlx::query("delete from key_hashes where key_id = $1 and (not_after is not null or cast($2 as bigint) is null)")
+        .bind(key_id)
+        .bind(old_ends.map(to_db))
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query("update key_hashes set not_after = $2 where key_id = $1")
+        .bind(key_id)
+        .bind(old_ends.map(to_db))
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query("insert into key_hashes (hash, key_id) values ($1, $2)")
+        .bind(hash.to_hex())
+        .bind(key_id)
+        .execute(conn)
+        .await?;
+    Ok(())
+}

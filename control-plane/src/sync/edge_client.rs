@@ -1,0 +1,144 @@
+//! Speaks to one edge: signed pushes.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use reqwest::redirect::Policy;
+use reqwest::{Client, StatusCode, Url, header};
+use shared::message::PushReceipt;
+use shared::secret::Secret;
+use shared::{Millis, base62, webhook};
+
+use crate::entropy;
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// A receipt is two numbers.
+const MAX_RECEIPT: usize = 64 * 1024;
+
+/// Why a push was not taken. It is tried again in every case.
+#[derive(Debug, thiserror::Error)]
+pub enum PushError {
+    /// No answer.
+    #[error("no answer: {0}")]
+    Unreachable(#[source] reqwest::Error),
+    /// An answer that another attempt may change.
+    #[error("the edge answered {0}")]
+    Busy(StatusCode),
+    /// An answer that another attempt will hardly change: the push itself is refused.
+    #[error("the edge refuses the push with {0}")]
+    Refused(StatusCode),
+    /// 200, but with something else than a receipt: it is not an edge.
+    #[error("the answer is not a receipt")]
+    Receipt,
+    /// The database, or the system's randomness.
+    #[error(transparent)]
+    Local(#[from] anyhow::Error),
+}
+
+impl From<sqlx::Error> for PushError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Local(error.into())
+    }
+}
+
+/// The client of one edge.
+#[derive(Debug)]
+pub struct EdgeClient {
+    http: Client,
+    target: String,
+    push: Url,
+    secret: Secret,
+}
+
+impl EdgeClient {
+    /// A client of the edge with this base URL.
+    ///
+    /// # Errors
+    /// When the URL can't be read, or TLS not be set up.
+    pub fn new(target: &str, secret: Secret) -> anyhow::Result<Self> {
+        let push = Url::parse(&format!("{target}/.keyward/push"))
+            .with_context(|| format!("{target} is not a URL"))?;
+        let mut builder = Client::builder()
+            .timeout(TIMEOUT)
+            // A signed push is for this address and no other.
+            .redirect(Policy::none())
+            .user_agent(concat!("keyward/", env!("CARGO_PKG_VERSION")));
+        if is_local(&push) {
+            builder = builder.no_proxy();
+        }
+        Ok(Self {
+            http: builder.build().context("no HTTP client can be made")?,
+            target: target.to_owned(),
+            push,
+            secret,
+        })
+    }
+
+    /// The edge's base URL.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// Sends a push and reads its receipt. Every attempt has an id of its own: the edge takes an id once.
+    ///
+    /// # Errors
+    /// [`PushError`]; the edge may have taken the push all the same.
+    pub async fn push(&self, body: Vec<u8>, now: Millis) -> Result<PushReceipt, PushError> {
+        let id = format!(
+            "msg_{}",
+            base62::from_entropy(entropy::draw()?.as_slice(), 24)
+        );
+        let timestamp = now / 1000;
+        let signature = webhook::sign(&self.secret, &id, timestamp, &body);
+        let response = self
+            .http
+            .post(self.push.clone())
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(webhook::ID_HEADER, id)
+            .header(webhook::TIMESTAMP_HEADER, timestamp.to_string())
+            .header(webhook::SIGNATURE_HEADER, signature)
+            .body(body)
+            .send()
+            .await
+            .map_err(unreachable)?;
+        match response.status() {
+            StatusCode::OK => receipt(response).await,
+            status if is_final(status) => Err(PushError::Refused(status)),
+            status => Err(PushError::Busy(status)),
+        }
+    }
+}
+
+async fn receipt(mut response: reqwest::Response) -> Result<PushReceipt, PushError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        if body.len() + chunk.len() > MAX_RECEIPT {
+            return Err(PushError::Receipt);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    serde_json::from_slice(&body).map_err(|_| PushError::Receipt)
+}
+
+fn unreachable(error: reqwest::Error) -> PushError {
+    PushError::Unreachable(error.without_url())
+}
+
+/// 401 may come from a clock or a secret that is about to be mended, 408 and 429 from load.
+fn is_final(status: StatusCode) -> bool {
+    status.is_client_error()
+        && !matches!(
+            status,
+            StatusCode::UNAUTHORIZED | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS
+        )
+}
+
+/// A proxy of the environment is not for this machine itself.
+fn is_local(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback())
+}

@@ -1,0 +1,197 @@
+//! A server in this process, with a clock that the test moves.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use keyward::admin_token::AdminToken;
+use keyward::clock::{Clock, ManualClock};
+use keyward::config::ServeConfig;
+use keyward::server::Server;
+use keyward::store::{Store, admin_tokens};
+use keyward::sync::SyncConfig;
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::{Value, json};
+use shared::secret::Secret;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::{Answer, PUSH_SECRET, START, TAG_SECRET};
+
+/// A running server and an admin of its root account.
+pub struct App {
+    pub clock: Arc<ManualClock>,
+    pub folder: Arc<TempDir>,
+    pub admin: AdminToken,
+    pub base: String,
+    http: Client,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+impl App {
+    /// A server without any edge.
+    pub async fn start() -> Self {
+        Self::with_edges(&[]).await
+    }
+
+    /// A server with these edges.
+    pub async fn with_edges(edges: &[String]) -> Self {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        Self::open(folder, AdminToken::mint().unwrap(), edges, START).await
+    }
+
+    /// A server on what another has left.
+    pub async fn open(
+        folder: Arc<TempDir>,
+        admin: AdminToken,
+        edges: &[String],
+        now: u64,
+    ) -> Self {
+        let clock = Arc::new(ManualClock::at(now));
+        let secret = Secret::from_webhook(PUSH_SECRET).unwrap();
+        let config = ServeConfig {
+            database_url: format!("sqlite://{}", folder.path().join("keyward.db").display()),
+            listen: "127.0.0.1:0".parse().unwrap(),
+            tag_secret: Secret::from_text(TAG_SECRET).unwrap(),
+            push_secret: secret.clone(),
+            admin_token: Some(admin.clone()),
+            sync: SyncConfig {
+                targets: edges.to_vec(),
+                secret,
+                wait: Duration::from_secs(if edges.is_empty() { 0 } else { 2 }),
+            },
+        };
+        let server = Server::bind(config, clock.clone()).await.unwrap();
+        let base = format!("http://{}", server.address());
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            let shutdown = async {
+                let _ = stopped.await;
+            };
+            server.run(shutdown).await.unwrap();
+        });
+        Self {
+            clock,
+            folder,
+            admin,
+            base,
+            http: Client::builder().no_proxy().build().unwrap(),
+            stop: Some(stop),
+            task,
+        }
+    }
+
+    /// Stops the server in order, and starts another on the same database.
+    pub async fn restart(mut self, edges: &[String]) -> Self {
+        self.stop.take();
+        self.task.await.unwrap();
+        Self::open(self.folder, self.admin, edges, self.clock.now()).await
+    }
+
+    /// The database file.
+    pub fn database(&self) -> PathBuf {
+        self.folder.path().join("keyward.db")
+    }
+
+    /// The database, beside the server.
+    pub async fn store(&self) -> Store {
+        let url = format!("sqlite://{}", self.database().display());
+        Store::open(&url).await.unwrap()
+    }
+
+    /// A request without any credential.
+    pub fn bare(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base))
+    }
+
+    /// A request of the root's admin.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.bare(method, path).bearer_auth(self.admin.expose())
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        Answer::read(self.request(Method::GET, path).send().await.unwrap()).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        let request = self.request(Method::POST, path).json(&body);
+        Answer::read(request.send().await.unwrap()).await
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        let request = self.request(Method::PATCH, path).json(&body);
+        Answer::read(request.send().await.unwrap()).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        Answer::read(self.request(Method::DELETE, path).send().await.unwrap()).await
+    }
+
+    /// Makes a key; gives key and token.
+    pub async fn key(&self, body: Value) -> (Value, String) {
+        let made = self.post("/v1/keys", body).await.expect(201);
+        let token = made["token"].as_str().unwrap().to_owned();
+        (made["key"].clone(), token)
+    }
+
+    /// Makes an account; gives its id.
+    pub async fn account(&self, body: Value) -> String {
+        let made = self.post("/v1/accounts", body).await.expect(201);
+        text(&made["account"]["id"])
+    }
+
+    /// Makes an API for a host; gives its id.
+    pub async fn api(&self, host: &str) -> String {
+        let body = json!({
+            "name": "An API", "upstream": "https://upstream.example",
+            "endpoints": [{"host": host, "environment": "production"}],
+        });
+        let made = self.post("/v1/apis", body).await.expect(201);
+        text(&made["api"]["id"])
+    }
+
+    /// The same server, seen by an admin of another account.
+    pub async fn admin_of(&self, account: &str) -> Other<'_> {
+        let token = AdminToken::mint().unwrap();
+        let store = self.store().await;
+        let mut tx = store.write().await.unwrap();
+        admin_tokens::insert(&mut tx, &token, account, "test", self.clock.now())
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        store.close().await;
+        Other { app: self, token }
+    }
+}
+
+/// An admin of another account than the root's.
+pub struct Other<'a> {
+    app: &'a App,
+    pub token: AdminToken,
+}
+
+impl Other<'_> {
+    pub async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        let mut request = self.app.bare(method, path).bearer_auth(self.token.expose());
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        Answer::read(request.send().await.unwrap()).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, None).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::POST, path, Some(body)).await
+    }
+}
+
+/// A JSON string.
+#[track_caller]
+pub fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
+}

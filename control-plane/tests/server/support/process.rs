@@ -1,0 +1,107 @@
+//! The server as a program of its own: to be killed, and its whole output read.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use reqwest::{Client, Method};
+use serde_json::Value;
+
+use super::{Answer, PUSH_SECRET, TAG_SECRET, until};
+
+/// The program `keyward`, without any setting of the surroundings.
+pub fn keyward(database: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keyward"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("KEYWARD_")) {
+        command.env_remove(name);
+    }
+    command
+        .env("KEYWARD_DATABASE_URL", format!("sqlite://{}", database.display()))
+        .env("RUST_LOG", "trace")
+        .stdin(Stdio::null());
+    command
+}
+
+/// A running `keyward serve`.
+pub struct Process {
+    child: Child,
+    pub base: String,
+    pub log: PathBuf,
+    http: Client,
+}
+
+impl Process {
+    /// Starts the server and waits until it is ready. Its log is the file `name` beside the database.
+    pub async fn serve(database: &Path, admin: &str, edges: &[String], name: &str) -> Self {
+        // Free now; nobody else on this machine asks for it in between, or the test fails clearly.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let log = database.with_file_name(name);
+        let child = keyward(database)
+            .arg("serve")
+            .env("KEYWARD_LISTEN", format!("127.0.0.1:{port}"))
+            .env("KEYWARD_TAG_SECRET", TAG_SECRET)
+            .env("KEYWARD_PUSH_SECRET", PUSH_SECRET)
+            .env("KEYWARD_EDGE_TARGETS", edges.join(","))
+            .env("KEYWARD_ADMIN_TOKEN", admin)
+            .stdout(Stdio::null())
+            .stderr(File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        let process = Self {
+            child,
+            base: format!("http://127.0.0.1:{port}"),
+            log,
+            http: Client::builder().no_proxy().build().unwrap(),
+        };
+        until("the server is ready", || async {
+            let probe = process.http.get(format!("{}/readyz", process.base));
+            probe.send().await.ok().filter(|r| r.status() == 200)
+        })
+        .await;
+        process
+    }
+
+    /// A call of an admin; `None` when the server died meanwhile.
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        token: &str,
+        body: Option<&Value>,
+    ) -> Option<Answer> {
+        let url = format!("{}{path}", self.base);
+        let mut request = self
+            .http
+            .request(method, url)
+            .bearer_auth(token)
+            .timeout(Duration::from_secs(20));
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.ok()?;
+        Some(Answer::read(response).await)
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM; gives whether the program ended well.
+    pub fn terminate(&mut self) -> bool {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+        assert!(sent.success());
+        self.child.wait().unwrap().success()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,62 @@
+//! Keyward's own commands, run as `cargo xtask COMMAND`.
+//!
+//! Each command is one module with a `run` function. To add one: a module, a variant of [`Command`], a line in
+//! [`run`].
+
+mod dev;
+mod edge;
+mod exec;
+mod http;
+mod project;
+mod random;
+mod report;
+mod setup;
+mod test;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::project::Project;
+
+/// Sets up, builds, runs and tests Keyward.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install what is missing: the wasm target, Node and the npm packages, all pinned.
+    Setup,
+    /// Build the Worker into edge/build/.
+    BuildEdge,
+    /// Run control plane, Worker and a demo upstream on this machine, with a demo key.
+    Dev(dev::Options),
+    /// Run every check and every test.
+    Test,
+}
+
+fn run(command: &Command) -> Result<ExitCode> {
+    let project = Project::find()?;
+    match command {
+        Command::Setup => setup::run(&project),
+        Command::BuildEdge => edge::run(&project),
+        Command::Dev(options) => dev::run(&project, options),
+        Command::Test => test::run(&project),
+    }
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            // One line with its causes; a backtrace would bury what to do.
+            report::line(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
