@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
 use reqwest::Url;
 use shared::secret::Secret;
@@ -68,7 +69,7 @@ pub struct ServeArgs {
     #[arg(long, env = "KEYWARD_LISTEN", default_value = "127.0.0.1:8700")]
     pub listen: SocketAddr,
     /// Listen on an address that others can reach, since a proxy in front speaks TLS.
-    #[arg(long, env = "KEYWARD_BEHIND_PROXY")]
+    #[arg(long, env = "KEYWARD_BEHIND_PROXY", value_parser = BoolishValueParser::new())]
     pub behind_proxy: bool,
     /// Signs the tags in tokens: the same secret as the edge's TAG_SECRET.
     #[arg(long, env = "KEYWARD_TAG_SECRET", hide_env_values = true)]

@@ -30,18 +30,67 @@ pub fn router(state: AppState) -> Router {
         .merge(apis::router())
         .merge(keys::router())
         .merge(edge_usage::router());
-    Router::new()
+    let all = Router::new()
         .merge(health::router())
         .nest("/v1", v1)
         .fallback(|| async { ApiError::NotFound("There is nothing at this path".to_owned()) })
-        .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
+        .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed });
+    layered(all, TIMEOUT).with_state(state)
+}
+
+/// Puts around the routes what every request goes through; the last is the outermost.
+fn layered<S: Clone + Send + Sync + 'static>(routes: Router<S>, timeout: Duration) -> Router<S> {
+    routes
         .route_layer(from_fn(finish::note_route))
         .layer(DefaultBodyLimit::max(MAX_ADMIN_BODY))
         .layer(TimeoutLayer::with_status_code(
             StatusCode::SERVICE_UNAVAILABLE,
-            TIMEOUT,
+            timeout,
         ))
         .layer(CatchPanicLayer::new())
         .layer(from_fn(finish::layer))
-        .with_state(state)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::extract::Request;
+    use axum::routing::get;
+    use serde_json::Value;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn panics() -> &'static str {
+        panic!("a secret")
+    }
+
+    async fn problem(path: &str) -> (u16, Value) {
+        let routes: Router = Router::new()
+            .route("/panics", get(panics))
+            .route("/hangs", get(std::future::pending::<()>));
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let app = layered(routes, Duration::from_millis(20));
+        let response = app.oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        assert_eq!(
+            response.headers()["content-type"],
+            "application/problem+json"
+        );
+        let body = to_bytes(response.into_body(), 10_000).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_internal_problem_and_is_not_shown() {
+        let (status, body) = problem("/panics").await;
+        assert_eq!((status, &body["code"]), (500, &Value::from("internal")));
+        assert!(!body.to_string().contains("secret"));
+    }
+
+    #[tokio::test]
+    async fn a_request_that_hangs_is_given_up() {
+        let (status, body) = problem("/hangs").await;
+        assert_eq!((status, &body["code"]), (503, &Value::from("unavailable")));
+    }
 }

@@ -63,6 +63,9 @@ impl Store {
                 "the database URL must begin with sqlite:// (other databases are not supported yet)"
             );
         }
+        if url.contains(":memory:") || url.contains("mode=memory") {
+            bail!("the database must be a file: in memory it would be lost");
+        }
         let options = SqliteConnectOptions::from_str(url)
             .context("the database URL can't be read")?
             .create_if_missing(true)
@@ -70,8 +73,7 @@ impl Store {
             .busy_timeout(BUSY)
             .journal_mode(SqliteJournalMode::Wal)
             // A change that was answered must survive a power cut.
-            .synchronous(SqliteSynchronous::Full)
-            .optimize_on_close(true, None);
+            .synchronous(SqliteSynchronous::Full);
         let file = options.get_filename().to_owned();
         make_private(&file).with_context(|| format!("{} can't be made", file.display()))?;
         let pool = |size| {
@@ -82,7 +84,7 @@ impl Store {
         };
         let shown = file.display();
         let writer = pool(1)
-            .connect_with(options.clone())
+            .connect_with(options.clone().optimize_on_close(true, None))
             .await
             .with_context(|| format!("the database {shown} can't be opened"))?;
         let readers = pool(READERS)
@@ -138,9 +140,6 @@ impl Store {
 
 /// Makes an empty database file that only this user can read. SQLite gives its side files the same mode.
 fn make_private(file: &Path) -> std::io::Result<()> {
-    if file == Path::new(":memory:") {
-        return Ok(());
-    }
     if let Some(folder) = file.parent().filter(|f| !f.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder)?;
     }

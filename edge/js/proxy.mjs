@@ -57,7 +57,8 @@ function toUpstream(request, lines) {
   for (const name of drop) if (name !== "upgrade" || !websocket) headers.delete(name);
   if (!websocket) headers.delete("upgrade");
   // What says who the caller is comes from the gate alone.
-  for (const name of [...headers.keys()]) if (name.startsWith("x-keyward-")) headers.delete(name);
+  // Some servers take `_` in a name for `-`.
+  for (const name of [...headers.keys()]) if (/^x[-_]keyward[-_]/.test(name)) headers.delete(name);
   for (let i = 0; i + 1 < lines.length; i += 2) headers.set(lines[i], lines[i + 1]);
   return headers;
 }

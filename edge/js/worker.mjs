@@ -44,12 +44,6 @@ class Host {
   kvGet(key) {
     return this.env.KV.get(key);
   }
-  kvPut(key, value) {
-    return this.env.KV.put(key, value);
-  }
-  kvDelete(key) {
-    return this.env.KV.delete(key);
-  }
   guard(name, method, message) {
     const stub = this.env.GUARD.get(this.env.GUARD.idFromName(name));
     return within(GUARD_TIMEOUT_MS, stub[method](message));
@@ -129,16 +123,19 @@ async function control(request, gate) {
   );
 }
 
-// The body, or undefined when it is over the bound.
+// The body, or undefined when it is over the bound. One that breaks off is as good as none: no signature
+// fits it, and it is no JSON.
 async function bounded(request) {
   const chunks = [];
   let size = 0;
-  if (request.body) {
-    for await (const chunk of request.body) {
+  try {
+    for await (const chunk of request.body ?? []) {
       size += chunk.byteLength;
       if (size > MAX_CONTROL_BYTES) return undefined;
       chunks.push(chunk);
     }
+  } catch {
+    return new Uint8Array();
   }
   const body = new Uint8Array(size);
   let at = 0;
@@ -179,6 +176,7 @@ function unavailable() {
 export class Guard extends DurableObject {
   #core;
   #instance;
+  #pushes = Promise.resolve();
 
   #run(action) {
     return guarded(() =>
@@ -198,8 +196,24 @@ export class Guard extends DurableObject {
     return result;
   }
 
+  // Records go into storage first, then into KV. One push at a time: were an older push still writing to KV
+  // while a newer one does, the older value could be the one that stays.
   push(message) {
-    return this.#run((core) => core.push(message, Date.now()));
+    const turn = this.#pushes.then(() => this.#push(message));
+    this.#pushes = turn.catch(() => {});
+    return turn;
+  }
+
+  async #push(message) {
+    const [result, ...writes] = this.#run((core) => core.push(message, Date.now())).split("\n");
+    const { KV } = this.env;
+    const pending = [];
+    for (let i = 0; i + 1 < writes.length; i += 2) {
+      const [name, value] = [writes[i], writes[i + 1]];
+      pending.push(value === "" ? KV.delete(name) : KV.put(name, value));
+    }
+    await Promise.all(pending);
+    return result;
   }
 
   async #schedule() {

@@ -22,10 +22,6 @@ extern "C" {
 
     #[wasm_bindgen(method, catch, js_name = kvGet)]
     async fn kv_get_js(this: &Host, key: &str) -> Result<JsValue, JsValue>;
-    #[wasm_bindgen(method, catch, js_name = kvPut)]
-    async fn kv_put_js(this: &Host, key: &str, value: &str) -> Result<JsValue, JsValue>;
-    #[wasm_bindgen(method, catch, js_name = kvDelete)]
-    async fn kv_delete_js(this: &Host, key: &str) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch, js_name = guard)]
     async fn guard_js(
         this: &Host,
@@ -56,18 +52,6 @@ impl Host {
     pub async fn kv_get(&self, key: &str) -> Result<Option<String>, IoError> {
         let value = self.kv_get_js(key).await.map_err(|e| io_error(&e))?;
         Ok(value.as_string())
-    }
-
-    /// Writes a value of KV.
-    pub async fn kv_put(&self, key: &str, value: &str) -> Result<(), IoError> {
-        let done = self.kv_put_js(key, value).await;
-        done.map(drop).map_err(|e| io_error(&e))
-    }
-
-    /// Deletes a value of KV.
-    pub async fn kv_delete(&self, key: &str) -> Result<(), IoError> {
-        let done = self.kv_delete_js(key).await;
-        done.map(drop).map_err(|e| io_error(&e))
     }
 
     /// Calls a guard's method with a JSON message.
@@ -169,6 +153,7 @@ impl Gate {
     ) -> Promise {
         let head = Head::read(&url, method).with(authorization, x_api_key, None, None, None, None);
         let request = ControlRequest {
+            id: self.0.next_request_id(),
             head,
             body,
             content_type,
@@ -229,7 +214,7 @@ impl GuardCore {
         self.0.call(message, now as Millis).map_err(failure)
     }
 
-    /// A push: [`shared::message::GuardPush`] → [`shared::message::GuardPushAnswer`].
+    /// A push: [`shared::message::GuardPush`] → [`shared::message::GuardPushAnswer`] and what KV must have, in lines.
     pub fn push(&mut self, message: &str, now: f64) -> Result<String, JsValue> {
         self.0.push(message, now as Millis).map_err(failure)
     }

@@ -13,3 +13,4 @@ mod boundary;
 mod config;
 mod gate;
 mod guard;
+mod kv;

@@ -112,6 +112,28 @@ pub struct Refusal {
     pub body: String,
 }
 
+/// The code of every refusal, in the catalogue's order.
+pub const CODES: [&str; 18] = [
+    "missing_credential",
+    "malformed_credential",
+    "invalid_key",
+    "expired_key",
+    "wrong_environment",
+    "insufficient_permission",
+    "account_not_allowed",
+    "resource_not_allowed",
+    "origin_not_allowed",
+    "ip_not_allowed",
+    "rate_limited",
+    "quota_exceeded",
+    "unknown_api",
+    "unknown_route",
+    "bad_request",
+    "upstream_unreachable",
+    "guard_unavailable",
+    "upstream_timeout",
+];
+
 /// How long a caller should wait when the guard is out of reach, in seconds.
 const GUARD_RETRY_SECONDS: u64 = 1;
 
@@ -345,82 +367,5 @@ fn limits_json(limits: &RateLimits) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn header<'a>(refusal: &'a Refusal, name: &str) -> Option<&'a str> {
-        refusal
-            .headers
-            .iter()
-            .find(|(n, _)| *n == name)
-            .map(|(_, v)| v.as_str())
-    }
-
-    #[test]
-    fn a_429_has_the_documented_body() {
-        let denial = Denial::RateLimited {
-            refusal: QuotaRefusal {
-                retry_in: 44_001,
-                violated: vec![Window::Minute],
-            },
-            limits: RateLimits {
-                requests_per_minute: Some(100),
-                requests_per_hour: Some(5_000),
-                requests_per_day: Some(100_000),
-            },
-        };
-        let refusal = denial.refusal("req_1", "Demo");
-        let body: Value = serde_json::from_str(&refusal.body).unwrap();
-        assert_eq!(
-            body,
-            json!({
-                "type": "urn:keyward:problem:rate_limited", "title": "Rate limit exceeded", "status": 429,
-                "detail": "The limit of the API key is reached: minute", "code": "rate_limited", "requestId": "req_1",
-                "error": "Rate limit exceeded", "message": "Too many requests. Please try again later.", "retryAfter": 45,
-                "rateLimits": {"requestsPerMinute": 100, "requestsPerHour": 5000, "requestsPerDay": 100000},
-                "violatedPolicies": ["minute"]
-            })
-        );
-        assert_eq!(header(&refusal, "retry-after"), Some("45"));
-    }
-
-    #[test]
-    fn callers_cannot_tell_unknown_revoked_deleted_and_forged_keys_apart() {
-        let kinds = [
-            InvalidKey::Forged,
-            InvalidKey::Unknown,
-            InvalidKey::Revoked,
-            InvalidKey::Deleted,
-            InvalidKey::Replaced,
-            InvalidKey::OtherTenant,
-        ];
-        let answers: Vec<_> = kinds
-            .map(|k| Denial::InvalidKey(k).refusal("r", "A"))
-            .to_vec();
-        assert!(answers.windows(2).all(|w| w[0] == w[1]));
-        assert_eq!(
-            Denial::InvalidKey(InvalidKey::Revoked).log_reason(),
-            "revoked"
-        );
-    }
-
-    #[test]
-    fn challenges_follow_rfc_6750() {
-        let missing = Denial::MissingCredential.refusal("r", "My \"API\"\r\n");
-        assert_eq!(
-            header(&missing, "www-authenticate"),
-            Some("Bearer realm=\"My API\"")
-        );
-        let scope = Denial::InsufficientPermission {
-            needed: Permission::parse("customers.read").unwrap(),
-        };
-        assert_eq!(
-            header(&scope.refusal("r", "A"), "www-authenticate"),
-            Some("Bearer realm=\"A\", error=\"insufficient_scope\", scope=\"customers.read\"")
-        );
-        assert_eq!(
-            header(&Denial::IpNotAllowed.refusal("r", "A"), "www-authenticate"),
-            None
-        );
-    }
-}
+#[path = "denial_tests.rs"]
+mod tests;

@@ -150,11 +150,13 @@ pub struct PushReceipt {
     pub known: usize,
 }
 
-/// Gate → guard: the part of a push that concerns the guard's account.
+/// Gate → guard: the part of a push that concerns the guard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GuardPush {
-    /// The push's webhook id and timestamp: the same pair again is a replay.
+    /// The guard's name.
+    pub guard: String,
+    /// The push's webhook id and timestamp, and the part of it: the same again is a replay.
     pub delivery: String,
     /// The records.
     pub records: Vec<Record>,
@@ -164,26 +166,13 @@ pub struct GuardPush {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum GuardPushAnswer {
-    /// They are kept durably.
+    /// They are kept durably, and KV has those that are the guard's own.
     Applied {
-        /// One for each record, in order.
-        records: Vec<Applied>,
+        /// For each record, in order, whether it was newer than what the guard had.
+        newer: Vec<bool>,
     },
     /// This delivery was applied before: it is a replay.
     Replayed,
-}
-
-/// What became of one record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Applied {
-    /// Whether it was newer than what the guard had.
-    pub newer: bool,
-    /// The lookup names under which KV must hold the record now: hashes of a key, hosts of an API.
-    /// Empty when it was not newer and KV has it.
-    pub names: Vec<String>,
-    /// Lookup names that KV must forget: hosts that the API no longer has.
-    pub forget: Vec<String>,
 }
 
 /// Guard → control plane: usage, in batches that count up. Applied once for each guard and `seq`.

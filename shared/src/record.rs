@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Millis;
-use crate::account::AccountRecord;
+use crate::account::{AccountRecord, MAX_DEPTH, locator_of};
 use crate::ip::IpRange;
 use crate::origin::OriginPattern;
 use crate::permission::Permission;
@@ -17,6 +17,10 @@ use crate::window::Window;
 
 /// The most entries of each list of a key: permissions, scopes, origins, IPs.
 pub const MAX_LIST: usize = 256;
+/// The longest id, in characters.
+pub const MAX_ID: usize = 64;
+/// The highest version: the largest integer that JavaScript, between the guard and its storage, carries exactly.
+pub const MAX_VERSION: u64 = (1 << 53) - 1;
 
 /// Whether a key may be used at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -249,6 +253,20 @@ pub fn default_upstream_timeout() -> u32 {
     30_000
 }
 
+/// Why a record can't be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// Empty, too long, or with other characters.
+    #[error("the id has 1 to 64 letters, digits and underscores")]
+    Id,
+    /// 0, or above [`MAX_VERSION`].
+    #[error("the version is 1 to 9007199254740991")]
+    Version,
+    /// An account that can't be one, or a tree deeper than [`MAX_DEPTH`].
+    #[error("an account is acc_ and 8 letters and digits, with at most 7 above it")]
+    Account,
+}
+
 /// Any record, as pushed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -289,6 +307,43 @@ impl Record {
         }
     }
 
+    /// The account that it belongs to: an account to itself.
+    pub fn account(&self) -> &str {
+        match self {
+            Self::Key(r) => &r.account,
+            Self::Api(r) => &r.account,
+            Self::Account(r) => &r.id,
+        }
+    }
+
+    /// Whether it can be kept: what its type does not say of its id, version and accounts.
+    ///
+    /// # Errors
+    /// [`RecordError`], the first of them.
+    pub fn check(&self) -> Result<(), RecordError> {
+        let id = self.id();
+        let id_fits = (1..=MAX_ID).contains(&id.len())
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        if !id_fits {
+            return Err(RecordError::Id);
+        }
+        // 0 stands for "no record" between gates and guards.
+        if !(1..=MAX_VERSION).contains(&self.version()) {
+            return Err(RecordError::Version);
+        }
+        let (own, ancestors) = match self {
+            Self::Key(r) => (&r.account, &r.ancestors),
+            Self::Api(r) => (&r.account, &r.ancestors),
+            Self::Account(r) => (&r.id, &r.ancestors),
+        };
+        let accounts_fit = ancestors.len() < MAX_DEPTH
+            && ancestors
+                .iter()
+                .chain([own])
+                .all(|a| locator_of(a).is_some());
+        accounts_fit.then_some(()).ok_or(RecordError::Account)
+    }
+
     /// The accounts whose guards hold it. An account's own record is held by its guard and by all above it,
     /// so that the guard of a key knows which accounts the key reaches.
     pub fn holders(&self) -> Vec<&str> {
@@ -306,28 +361,5 @@ impl Record {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fields_and_states_of_the_future_are_tolerated_and_read_as_the_safest() {
-        let json = format!(
-            r#"{{"kind":"key","id":"key_1","version":3,"account":"acc_a","environment":"prod","state":"quarantined",
-               "credentials":[{{"hash":"{}","colour":"red"}}],"enforcement":"quantum","novelty":{{"a":1}}}}"#,
-            "ab".repeat(32)
-        );
-        let Record::Key(key) = serde_json::from_str(&json).unwrap() else {
-            panic!("not a key");
-        };
-        assert_eq!(key.state, KeyState::Deleted);
-        assert_eq!(key.enforcement, Enforcement::Strict);
-        assert!(key.permissions.is_empty());
-        let json = r#"{"kind":"api","id":"api_1","version":1,"account":"acc_a","name":"A","endpoints":[],
-            "upstream":"http://u","unlisted":"maybe","onGuardFailure":"shrug"}"#;
-        let Record::Api(api) = serde_json::from_str(json).unwrap() else {
-            panic!("not an api");
-        };
-        assert_eq!(api.unlisted, Unlisted::Closed);
-        assert_eq!(api.on_guard_failure, OnGuardFailure::Refuse);
-    }
-}
+#[path = "record_tests.rs"]
+mod tests;

@@ -1,6 +1,6 @@
 // A simulation of Workers KV's network: the store behind workerd's KV binding, which speaks HTTP to it.
-// Everything else is real. Like the real one it may lag: a reader sees the state of `lag` milliseconds ago,
-// absences included. It lives on disk, so it outlasts a killed workerd.
+// Everything else is real. Like the real one it may lag: what is written, or deleted, is seen only `lag`
+// milliseconds later; and writes may be on their way for up to `slow` milliseconds. It lives on disk, so it outlasts a killed workerd.
 import { DurableObject } from "cloudflare:workers";
 
 export default {
@@ -13,7 +13,9 @@ export class Store extends DurableObject {
   constructor(ctx, env) {
     super(ctx, env);
     ctx.storage.sql.exec(
-      `create table if not exists versions (name text not null, at integer not null, value blob, primary key (name, at));
+      `create table if not exists versions (
+         seq integer primary key, name text not null, at integer not null, seen_at integer not null, value text);
+       create index if not exists by_name on versions (name, seq);
        create table if not exists settings (name text primary key, value integer not null);`,
     );
     this.reads = 0;
@@ -27,20 +29,27 @@ export class Store extends DurableObject {
     if (this.setting("broken")) return new Response("simulated failure", { status: 500 });
     if (request.method === "GET") return this.read(name);
     this.writes += 1;
-    const value = request.method === "PUT" ? await request.arrayBuffer() : null;
-    const { sql } = this.ctx.storage;
-    sql.exec("insert or replace into versions (name, at, value) values (?, ?, ?)", name, Date.now(), value);
+    const value = request.method === "PUT" ? await request.text() : null;
+    const slow = this.setting("slow");
+    if (slow) await new Promise((resolve) => setTimeout(resolve, Math.random() * slow));
+    const now = Date.now();
+    this.ctx.storage.sql.exec(
+      "insert into versions (name, at, seen_at, value) values (?, ?, ?, ?)",
+      name,
+      now,
+      now + this.setting("lag"),
+      value,
+    );
     return new Response(null, { status: 200 });
   }
 
   read(name) {
     this.reads += 1;
-    const asOf = Date.now() - this.setting("lag");
     const rows = this.ctx.storage.sql
-      .exec("select value from versions where name = ? and at <= ? order by at desc limit 1", name, asOf)
+      .exec("select value from versions where name = ? and seen_at <= ? order by seq desc limit 1", name, Date.now())
       .toArray();
     const value = rows[0]?.value;
-    return value ? new Response(value) : new Response(null, { status: 404 });
+    return typeof value === "string" ? new Response(value) : new Response(null, { status: 404 });
   }
 
   setting(name) {
@@ -49,6 +58,9 @@ export class Store extends DurableObject {
   }
 
   control(request, url) {
+    if (url.pathname.endsWith("/history")) {
+      return Response.json(this.ctx.storage.sql.exec("select name, at, value from versions order by seq").toArray());
+    }
     if (request.method === "GET") return Response.json({ reads: this.reads, writes: this.writes });
     for (const [name, value] of url.searchParams) {
       this.ctx.storage.sql.exec("insert or replace into settings (name, value) values (?, ?)", name, Number(value));

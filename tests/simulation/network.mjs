@@ -3,32 +3,36 @@
 import worker, { Guard as RealGuard } from "./worker.mjs";
 
 const counts = { calls: 0, pushes: 0 };
-let mode = { lose: 0, delay: 0 };
+let mode = { delay: 0, lose: 0, loseAnswers: 0 };
 
 export default {
   async fetch(request, env, ctx) {
+    // Read no further: a URL that is none is the Worker's to refuse.
+    if (!request.url.includes("/__simulation/")) return worker.fetch(request, env, ctx);
     const url = new URL(request.url);
-    if (!url.pathname.startsWith("/__simulation/")) return worker.fetch(request, env, ctx);
     if (request.method === "GET") return Response.json(counts);
-    mode = { lose: Number(url.searchParams.get("lose") ?? 0), delay: Number(url.searchParams.get("delay") ?? 0) };
+    const number = (name) => Number(url.searchParams.get(name) ?? 0);
+    mode = { delay: number("delay"), lose: number("lose"), loseAnswers: number("loseAnswers") };
     return new Response(null, { status: 204 });
   },
 };
 
 export class Guard extends RealGuard {
-  async call(message) {
+  call(message) {
     counts.calls += 1;
-    await disturb();
-    return super.call(message);
+    return disturb(() => super.call(message));
   }
-  async push(message) {
+  push(message) {
     counts.pushes += 1;
-    await disturb();
-    return super.push(message);
+    return disturb(() => super.push(message));
   }
 }
 
-async function disturb() {
-  if (mode.delay) await new Promise((resolve) => setTimeout(resolve, mode.delay));
-  if (mode.lose) throw new Error("simulated loss");
+async function disturb(call) {
+  const { delay, lose, loseAnswers } = mode;
+  if (delay) await new Promise((resolve) => setTimeout(resolve, delay));
+  if (Math.random() < lose) throw new Error("simulated loss");
+  const answer = await call();
+  if (Math.random() < loseAnswers) throw new Error("simulated loss of an answer");
+  return answer;
 }

@@ -22,10 +22,7 @@ where
         if let Some(found) = probe().await {
             return found;
         }
-        assert!(
-            Instant::now() < deadline,
-            "not within {within:?}: {what}"
-        );
+        assert!(Instant::now() < deadline, "not within {within:?}: {what}");
         sleep(PAUSE).await;
     }
 }

@@ -21,7 +21,9 @@
 //! ([`eventually`]).
 
 mod answer;
+mod apis;
 mod call;
+mod clock;
 mod control_plane;
 mod edge;
 mod eventually;
@@ -30,20 +32,27 @@ mod parts;
 mod port;
 mod process;
 mod random;
+mod raw;
+mod refusal;
 mod secrets;
+mod tokens;
 mod upstream;
 mod world;
 
 pub use answer::Answer;
 pub use call::Call;
+pub use clock::{now, rfc3339};
 pub use control_plane::{Admin, ControlPlane, Key, NewKey};
 pub use edge::{Counters, Edge, EdgeOptions, GuardNetwork, KvVersion, Ledger, Storage};
 pub use eventually::{PATIENCE, eventually, stays};
 pub use load::{Load, Running, Sample, Samples};
-pub use parts::{Parts, skip};
+pub use parts::{Parts, root, skip};
+pub use port::free as free_port;
 pub use process::Process;
 pub use random::{below, letters};
+pub use raw::RawRequest;
 pub use secrets::Secrets;
+pub use tokens::{forged_token, mistyped_token};
 pub use upstream::{Seen, Upstream};
 pub use world::{API_HOST, STAGING_HOST, World, WorldOptions, open_key};
 

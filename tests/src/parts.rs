@@ -79,7 +79,14 @@ fn keyward(root: &Path) -> Result<PathBuf, String> {
     static BUILT: OnceLock<bool> = OnceLock::new();
     let built = BUILT.get_or_init(|| {
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--package", "keyward", "--bin", "keyward"]);
+        cargo.args([
+            "build",
+            "--quiet",
+            "--package",
+            "keyward",
+            "--bin",
+            "keyward",
+        ]);
         cargo
             .current_dir(root)
             .status()

@@ -17,9 +17,8 @@ impl Process {
     /// # Panics
     /// When it can't be started.
     pub fn start(name: &str, command: &mut Command, log: &Path) -> Self {
-        let open = || -> std::io::Result<File> {
-            OpenOptions::new().create(true).append(true).open(log)
-        };
+        let open =
+            || -> std::io::Result<File> { OpenOptions::new().create(true).append(true).open(log) };
         let child = open()
             .and_then(|out| {
                 command

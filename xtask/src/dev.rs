@@ -8,6 +8,7 @@ mod signals;
 mod state;
 mod supervisor;
 
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
@@ -45,10 +46,11 @@ pub struct Options {
 pub fn run(project: &Project, options: &Options) -> Result<ExitCode> {
     let started = Instant::now();
     let ports = Ports::from(options.port);
+    let lock = State::lock(project)?;
     ports.check()?;
     let tools = setup::ensure(project)?;
     build(project, &tools)?;
-    let state = State::open(project, options.fresh)?;
+    let state = State::open(project, lock, options.fresh)?;
     // From here on a signal must stop the parts first.
     let signals = Signals::watch()?;
     let mut parts = Supervisor::new(state.logs());
@@ -97,12 +99,40 @@ fn start(
     vars.write(&vars_file)?;
 
     parts.start(UPSTREAM, &mut upstream(project, ports))?;
+    parts.start(EDGE, &mut worker(project, tools, state, ports, &vars_file))?;
+    // The control plane comes last: it pushes at once, and the edge should be there to take it.
+    for (part, url) in [
+        (UPSTREAM, ports.upstream()),
+        (EDGE, format!("{}/.keyward/health", ports.edge())),
+    ] {
+        if parts.await_ready(part, &url, PATIENCE, signals)? == Ready::Interrupted {
+            return Ok(Ready::Interrupted);
+        }
+    }
     parts.start(
         CONTROL_PLANE,
         &mut control_plane(project, state, ports, &vars)?,
     )?;
-    let mut worker = tools.node.wrangler(project);
-    worker
+    let url = format!("{}/readyz", ports.control_plane());
+    if parts.await_ready(CONTROL_PLANE, &url, PATIENCE, signals)? == Ready::Interrupted {
+        return Ok(Ready::Interrupted);
+    }
+    let demo = demo::ensure(state, ports)?;
+    state.write(ports, &demo)?;
+    demo::announce(ports, &demo, &state.path("dev.json"));
+    Ok(Ready::Yes)
+}
+
+/// The Worker in `wrangler dev`: the real runtime, storage below `.keyward/`.
+fn worker(
+    project: &Project,
+    tools: &Tools,
+    state: &State,
+    ports: &Ports,
+    vars_file: &Path,
+) -> Command {
+    let mut command = tools.node.wrangler(project);
+    command
         .arg("dev")
         .args(["--ip", "127.0.0.1", "--port", &ports.edge_port()])
         .args(["--inspector-port", "0"])
@@ -110,25 +140,11 @@ fn start(
         .arg("--persist-to")
         .arg(state.path("wrangler"))
         .arg("--env-file")
-        .arg(&vars_file)
+        .arg(vars_file)
         // Otherwise it asks a server on the internet what a request from here looks like.
         .env("CLOUDFLARE_CF_FETCH_ENABLED", "false")
         .env("WRANGLER_LOG_PATH", state.logs());
-    parts.start(EDGE, &mut worker)?;
-
-    for (part, url) in [
-        (UPSTREAM, ports.upstream()),
-        (CONTROL_PLANE, format!("{}/readyz", ports.control_plane())),
-        (EDGE, format!("{}/.keyward/health", ports.edge())),
-    ] {
-        if parts.await_ready(part, &url, PATIENCE, signals)? == Ready::Interrupted {
-            return Ok(Ready::Interrupted);
-        }
-    }
-    let demo = demo::ensure(state, ports)?;
-    state.write(ports, &demo)?;
-    demo::announce(ports, &demo, &state.path("dev.json"));
-    Ok(Ready::Yes)
+    command
 }
 
 fn upstream(project: &Project, ports: &Ports) -> Command {

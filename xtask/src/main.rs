@@ -3,6 +3,7 @@
 //! Each command is one module with a `run` function. To add one: a module, a variant of [`Command`], a line in
 //! [`run`].
 
+mod bench;
 mod dev;
 mod edge;
 mod exec;
@@ -38,6 +39,8 @@ enum Command {
     Dev(dev::Options),
     /// Run every check and every test.
     Test,
+    /// Measure, each figure beside its baseline of the same run.
+    Bench,
 }
 
 fn run(command: &Command) -> Result<ExitCode> {
@@ -47,6 +50,7 @@ fn run(command: &Command) -> Result<ExitCode> {
         Command::BuildEdge => edge::run(&project),
         Command::Dev(options) => dev::run(&project, options),
         Command::Test => test::run(&project),
+        Command::Bench => bench::run(&project),
     }
 }
 

@@ -81,9 +81,11 @@ pub async fn configure(conn: &mut Conn, urls: &[String], now: Millis) -> sqlx::R
             .await?;
     }
     for url in urls {
+        // In an empty database, without an account, there is nothing to deliver in full.
         sqlx::query(
             "insert into edge_targets (url, delivered_seq, snapshot_kind, snapshot_after, created_at)
-             select $1, value, $2, '', $3 from counters where name = 'outbox_seq'
+             select $1, value, case when exists (select 1 from accounts) then $2 end, '', $3
+             from counters where name = 'outbox_seq'
              on conflict (url) do nothing",
         )
         .bind(url)

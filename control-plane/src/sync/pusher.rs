@@ -169,7 +169,7 @@ impl Pusher {
 
     async fn idle(&mut self) {
         tokio::select! {
-            _ = self.committed.changed() => {}
+            Ok(()) = self.committed.changed() => {}
             () = sleep(LOOK) => {}
         }
     }

@@ -13,7 +13,7 @@ use super::plan::{Forward, Header, Plan, Ticket};
 use super::step::{Admitted, Refused, Step};
 
 /// The request's id, for callers and upstreams.
-const REQUEST_ID: &str = "x-keyward-request-id";
+pub const REQUEST_ID: &str = "x-keyward-request-id";
 
 /// The refusal when no decision can be made.
 pub fn unavailable() -> Step {

@@ -8,11 +8,14 @@ use shared::webhook::{self, SignedHeaders};
 
 use super::GateCode;
 use super::RESERVED;
+use super::answer::REQUEST_ID;
 use super::head::Head;
 use super::plan::{Header, Plan};
 
 /// A request to a reserved path, with its body.
 pub struct ControlRequest {
+    /// The request's id.
+    pub id: String,
     /// Method, host, path, credential headers.
     pub head: Head,
     /// `None` when it was too large.
@@ -30,13 +33,32 @@ pub struct ControlRequest {
 }
 
 impl ControlRequest {
-    /// The body as JSON text.
+    /// A refusal of a reserved path's own.
+    pub fn refuse(&self, status: u16, code: &str, title: &str, detail: &str) -> Plan {
+        let problem = Problem::new(status, code, title, detail).with_request_id(&self.id);
+        Plan::Answer {
+            status,
+            body: problem.to_json(),
+            headers: vec![
+                ("content-type", MEDIA_TYPE.to_owned()),
+                ("cache-control", "no-store".to_owned()),
+                (REQUEST_ID, self.id.clone()),
+            ],
+        }
+    }
+
+    /// 400.
+    pub fn bad_request(&self, detail: &str) -> Plan {
+        self.refuse(400, "bad_request", "Bad request", detail)
+    }
+
+    /// The body as the text of a JSON object, as far as its first character tells.
     ///
     /// # Errors
     /// The plan to answer with: 413, 415 or 400.
     pub fn json_text(&self) -> Result<&str, Plan> {
         let body = self.body.as_deref().ok_or_else(|| {
-            refuse(
+            self.refuse(
                 413,
                 "bad_request",
                 "Payload too large",
@@ -49,16 +71,15 @@ impl ControlRequest {
         });
         if !is_json {
             let detail = "Send the body as application/json";
-            return Err(refuse(415, "bad_request", "Unsupported media type", detail));
+            return Err(self.refuse(415, "bad_request", "Unsupported media type", detail));
         }
-        std::str::from_utf8(body).map_err(|_| {
-            refuse(
-                400,
-                "bad_request",
-                "Bad request",
-                "The body is not valid UTF-8",
-            )
-        })
+        let text = std::str::from_utf8(body)
+            .map_err(|_| self.bad_request("The body is not valid UTF-8"))?;
+        // Without this, serde would also read a list, as the fields in their order.
+        if text.trim_start().starts_with('[') {
+            return Err(self.bad_request("The body must be a JSON object"));
+        }
+        Ok(text)
     }
 
     /// The webhook's id and timestamp, its signature being good for this body.
@@ -75,25 +96,13 @@ impl ControlRequest {
             signature: self.webhook_signature.as_deref(),
         };
         webhook::verify(secret, headers, body, self.now / 1_000).map_err(|e| {
-            refuse(
+            self.refuse(
                 401,
                 "invalid_signature",
                 "Invalid signature",
                 &e.to_string(),
             )
         })
-    }
-}
-
-/// A refusal of a reserved path's own.
-pub fn refuse(status: u16, code: &str, title: &str, detail: &str) -> Plan {
-    Plan::Answer {
-        status,
-        body: Problem::new(status, code, title, detail).to_json(),
-        headers: vec![
-            ("content-type", MEDIA_TYPE.to_owned()),
-            ("cache-control", "no-store".to_owned()),
-        ],
     }
 }
 
@@ -121,17 +130,13 @@ impl GateCode {
             "state" => &["GET"],
             "verify" | "push" => &["POST"],
             _ => {
-                return refuse(
-                    404,
-                    "unknown_route",
-                    "Unknown route",
-                    "There is nothing here",
-                );
+                let detail = "There is nothing here";
+                return request.refuse(404, "unknown_route", "Unknown route", detail);
             }
         };
         if !methods.contains(&request.head.method.as_str()) {
             let detail = format!("This path takes {}", methods.join(", "));
-            let mut plan = refuse(405, "unknown_route", "Method not allowed", &detail);
+            let mut plan = request.refuse(405, "unknown_route", "Method not allowed", &detail);
             if let Plan::Answer { headers, .. } = &mut plan {
                 headers.push(("allow", methods.join(", ")));
             }

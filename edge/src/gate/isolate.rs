@@ -86,8 +86,6 @@ pub struct Counters {
     pub requests: u64,
     /// Reads of KV.
     pub kv_reads: u64,
-    /// Writes to KV.
-    pub kv_writes: u64,
     /// Calls of guards.
     pub guard_calls: u64,
 }

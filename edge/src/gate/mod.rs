@@ -45,7 +45,7 @@ pub enum Begun {
     /// It is made.
     Plan(Plan),
     /// It needs I/O.
-    Waits(Waiting),
+    Waits(Box<Waiting>),
 }
 
 /// A decision that needs I/O.
@@ -73,6 +73,11 @@ impl GateCode {
         state.as_mut().ok().map(work)
     }
 
+    /// An id for a request; empty when the Worker is not configured.
+    pub fn next_request_id(&self) -> String {
+        self.with(Isolate::next_request_id).unwrap_or_default()
+    }
+
     /// Decides a request from memory, if that suffices.
     pub fn begin(&self, head: Head, now: Millis) -> Begun {
         if is_reserved(&head.path) {
@@ -85,13 +90,13 @@ impl GateCode {
         match done {
             None => Begun::Plan(not_configured()),
             Some(Ok(plan)) => Begun::Plan(plan),
-            Some(Err(need)) => Begun::Waits(Waiting { head, need, now }),
+            Some(Err(need)) => Begun::Waits(Box::new(Waiting { head, need, now })),
         }
     }
 
     /// Fetches what a decision needs, and makes it.
-    pub async fn finish(&self, waiting: Waiting) -> Plan {
-        let Waiting { head, need, now } = waiting;
+    pub async fn finish(&self, waiting: Box<Waiting>) -> Plan {
+        let Waiting { head, need, now } = *waiting;
         let (step, now) = self.settle(&head, Some(need), now).await;
         self.with(|isolate| isolate.plan(&head, step, now))
             .unwrap_or_else(not_configured)
@@ -143,7 +148,8 @@ impl GateCode {
 
 /// Whether a path is Keyward's own, however it is spelled.
 fn is_reserved(path: &str) -> bool {
-    path.contains("keyward") && shared::path::canonical(path).is_ok_and(|p| p.starts_with(RESERVED))
+    (path.contains("keyward") || path.contains('%'))
+        && shared::path::canonical(path).is_ok_and(|p| p.starts_with(RESERVED))
 }
 
 fn not_configured() -> Plan {

@@ -14,21 +14,7 @@ use super::GateCode;
 use super::isolate::{AccountSlot, Api, ApiSlot, Isolate};
 use super::step::{Memo, Need, Question};
 use crate::boundary::{self, IoError, log};
-
-/// The KV name of a key's record.
-pub fn key_name(hash: &KeyHash) -> String {
-    format!("k/{}", hash.to_hex())
-}
-
-/// The KV name of the record of the API that answers for a host.
-pub fn host_name(host: &str) -> String {
-    format!("h/{host}")
-}
-
-/// The KV name of an account's record.
-pub fn account_name(id: &str) -> String {
-    format!("a/{id}")
-}
+use crate::kv::{account_name, host_name, key_name};
 
 impl GateCode {
     /// Fetches what is needed into the isolate's memory or the memo.
@@ -76,7 +62,7 @@ impl GateCode {
 
     async fn read_record(&self, hash: KeyHash, memo: &mut Memo) {
         memo.record_read = true;
-        match self.kv_get(&key_name(&hash)).await {
+        match self.kv_get(&key_name(&hash.to_hex())).await {
             // The guard is asked instead.
             Err(e) => log(&format!("KV can't be read: {}", e.0)),
             Ok(None) => {}

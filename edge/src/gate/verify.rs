@@ -1,14 +1,17 @@
 //! `POST /.keyward/verify`: the same decision for services that are not behind the Worker.
 
+use std::net::IpAddr;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::Millis;
+use shared::cors;
 use shared::lease::WindowView;
 use shared::permission;
 use shared::ratelimit;
 
 use super::GateCode;
-use super::control::{ControlRequest, ok_json, refuse};
+use super::control::{ControlRequest, ok_json};
 use super::head::Head;
 use super::isolate::{Isolate, Outcome};
 use super::plan::Plan;
@@ -37,13 +40,34 @@ impl GateCode {
     pub async fn verify(&self, request: ControlRequest) -> Plan {
         let described: Described = match request.json_text().map(serde_json::from_str) {
             Err(refusal) => return refusal,
-            Ok(Err(e)) => return refuse(400, "bad_request", "Bad request", &plain(&e)),
+            Ok(Err(e)) => return request.bad_request(&plain(&e)),
             Ok(Ok(described)) => described,
         };
+        if let Err(what) = described.check() {
+            return request.bad_request(what);
+        }
         let head = head_of(described, request.head);
         let (step, now) = self.settle(&head, None, request.now).await;
-        self.with(|isolate| isolate.verdict(step, now))
+        self.with(|isolate| isolate.verdict(step, &request.id, now))
             .unwrap_or_else(super::not_configured)
+    }
+}
+
+impl Described {
+    /// What can't be a request at all is not decided about: it would be read in one way here and in another
+    /// where it came from.
+    fn check(&self) -> Result<(), &'static str> {
+        if self.path.as_deref().is_some_and(|p| !p.starts_with('/')) {
+            return Err("`path` begins with a slash");
+        }
+        if self.method.as_deref().is_some_and(|m| !cors::is_token(m)) {
+            return Err("`method` is an HTTP method");
+        }
+        let ip = self.ip.as_deref().map(str::parse::<IpAddr>);
+        if ip.is_some_and(|ip| ip.is_err()) {
+            return Err("`ip` is an IPv4 or IPv6 address");
+        }
+        Ok(())
     }
 }
 
@@ -66,9 +90,14 @@ fn head_of(described: Described, own: Head) -> Head {
         .map_or_else(|| "GET".to_owned(), |m| m.to_ascii_uppercase());
     let own_headers = described.key.is_none();
     let bearer = described.key.map(|key| format!("Bearer {key}"));
-    let read = Head::read(&path, method);
-    // `read` takes what stands before the first slash for a host; a path has nothing there.
-    Head { host, ..read }.with(
+    let path_end = path.find(['?', '#']).unwrap_or(path.len());
+    let described_head = Head {
+        method,
+        host,
+        path: path.get(..path_end).unwrap_or_default().to_owned(),
+        ..Head::default()
+    };
+    described_head.with(
         bearer.or(own.authorization),
         own.x_api_key.filter(|_| own_headers),
         described.origin,
@@ -79,20 +108,19 @@ fn head_of(described: Described, own: Head) -> Head {
 }
 
 impl Isolate {
-    fn verdict(&mut self, step: Step, now: Millis) -> Plan {
-        let id = self.next_request_id();
+    fn verdict(&mut self, step: Step, id: &str, now: Millis) -> Plan {
         match step {
             Step::Pass(admitted) => {
                 self.count_verified(&admitted, now);
                 ok_json(
-                    &valid(&admitted, &id),
+                    &valid(&admitted, id),
                     ratelimit::headers(&admitted.views, now),
                 )
             }
             Step::Refuse(refused) => {
                 self.count_refusal(&refused, now);
                 ok_json(
-                    &invalid(&refused, &id),
+                    &invalid(&refused, id),
                     ratelimit::headers(&refused.views, now),
                 )
             }

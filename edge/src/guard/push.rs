@@ -1,33 +1,48 @@
 //! Applying pushed records: a newer version replaces an older one, never the other way round.
 
+use std::collections::BTreeMap;
+
 use shared::Millis;
+use shared::account::guard_name;
 use shared::guard::replaces;
-use shared::message::{Applied, GuardPush, GuardPushAnswer};
+use shared::message::{GuardPush, GuardPushAnswer};
 use shared::record::Record;
 use shared::webhook::TOLERANCE_SECONDS;
 
 use super::GuardCode;
 use super::store::{first_number, first_texts, int, text};
+use crate::kv;
 
 /// How long a delivery is remembered: as long as its signature could be accepted again.
 const DELIVERY_MEMORY_MS: Millis = 2 * TOLERANCE_SECONDS * 1_000 + 60_000;
 
+/// What KV must hold, by name; `None`: nothing.
+type Writes = BTreeMap<String, Option<String>>;
+
 impl GuardCode {
-    /// Applies a push, whole or not at all.
+    /// Applies a push, whole or not at all. Gives lines: the answer, then names and values (none: delete) that
+    /// KV must have before the answer is sent.
     ///
     /// # Errors
     /// A sentence for the log; nothing is changed then.
     pub fn push(&mut self, message: &str, now: Millis) -> Result<String, String> {
         let push: GuardPush = serde_json::from_str(message).map_err(|e| e.to_string())?;
+        let mut writes = Writes::new();
         let reply = if self.is_replay(&push.delivery, now)? {
             GuardPushAnswer::Replayed
         } else {
-            let records = push.records.iter().map(|record| self.apply(record));
-            GuardPushAnswer::Applied {
-                records: records.collect::<Result<_, _>>()?,
+            let mut newer = Vec::with_capacity(push.records.len());
+            for record in &push.records {
+                let is_own = guard_name(record.account()).as_ref() == Some(&push.guard);
+                newer.push(self.apply(record, is_own.then_some(&mut writes))?);
             }
+            GuardPushAnswer::Applied { newer }
         };
-        serde_json::to_string(&reply).map_err(|e| e.to_string())
+        let mut lines = serde_json::to_string(&reply).map_err(|e| e.to_string())?;
+        for (name, value) in writes {
+            lines.push_str(&format!("\n{name}\n{}", value.unwrap_or_default()));
+        }
+        Ok(lines)
     }
 
     fn is_replay(&self, delivery: &str, now: Millis) -> Result<bool, String> {
@@ -43,7 +58,8 @@ impl GuardCode {
         Ok(rows.is_empty())
     }
 
-    fn apply(&self, record: &Record) -> Result<Applied, String> {
+    /// Keeps a record if it is newer; says whether it was.
+    fn apply(&self, record: &Record, writes: Option<&mut Writes>) -> Result<bool, String> {
         let (kind, id, version) = (record.kind(), record.id(), record.version());
         let at_hand = first_number(&self.store.exec(
             "select version from records where kind = ? and id = ?",
@@ -54,43 +70,39 @@ impl GuardCode {
             self.replace(record)?;
         }
         // The same version again means that the push was cut off before KV had it.
-        let current = newer || at_hand == Some(version);
-        let names = |condition: &str| {
-            if !current {
-                return Ok(Vec::new());
-            }
+        if let Some(writes) = writes
+            && (newer || at_hand == Some(version))
+        {
+            self.plan_writes(record, writes)?;
+        }
+        Ok(newer)
+    }
+
+    /// What KV must hold of a record; later records of a push replace earlier ones.
+    fn plan_writes(&self, record: &Record, writes: &mut Writes) -> Result<(), String> {
+        let names = |condition: &str, version: Option<u64>| {
             let query = format!("select name from names where kind = ? and id = ? and {condition}");
-            let mut values = vec![text(kind), text(id)];
-            if condition.contains('?') {
-                values.push(int(version)?);
-            }
+            let mut values = vec![text(record.kind()), text(record.id())];
+            values.extend(version.map(int).transpose()?);
             first_texts(&self.store.exec(&query, values)?)
         };
-        let kept = names("gone_at_version is null")?;
-        let gone = names("gone_at_version = ?")?;
-        Ok(match record {
-            // KV's copies under a key's former hashes must say that they are former.
-            Record::Key(_) => Applied {
-                newer,
-                names: kept.into_iter().chain(gone).collect(),
-                forget: Vec::new(),
-            },
-            Record::Api(_) | Record::Account(_) => Applied {
-                newer,
-                names: kept,
-                forget: gone,
-            },
-        })
+        let gone = names("gone_at_version = ?", Some(record.version()))?;
+        let kept = names("gone_at_version is null", None)?;
+        let body = body_of(record)?;
+        for name in gone {
+            // KV's copies under a key's former hashes stay, and say that they are former.
+            let value = matches!(record, Record::Key(_)).then(|| body.clone());
+            writes.insert(kv_name(record, &name), value);
+        }
+        for name in kept {
+            writes.insert(kv_name(record, &name), Some(body.clone()));
+        }
+        Ok(())
     }
 
     fn replace(&self, record: &Record) -> Result<(), String> {
         let (kind, id, version) = (record.kind(), record.id(), record.version());
-        let body = match record {
-            Record::Key(key) => serde_json::to_string(key),
-            Record::Api(api) => serde_json::to_string(api),
-            Record::Account(account) => serde_json::to_string(account),
-        }
-        .map_err(|e| e.to_string())?;
+        let body = body_of(record)?;
         self.store.exec(
             "insert into records (kind, id, version, body) values (?, ?, ?, ?)
              on conflict (kind, id) do update set version = excluded.version, body = excluded.body",
@@ -107,12 +119,28 @@ impl GuardCode {
                 vec![text(&name), text(kind), text(id)],
             )?;
         }
-        let account = match record {
-            Record::Key(key) => &key.account,
-            Record::Api(api) => &api.account,
-            Record::Account(_) => return Ok(()),
-        };
-        self.store.put_meta("account", account)
+        match record {
+            Record::Account(_) => Ok(()),
+            Record::Key(_) | Record::Api(_) => self.store.put_meta("account", record.account()),
+        }
+    }
+}
+
+/// A record as KV and storage hold it.
+fn body_of(record: &Record) -> Result<String, String> {
+    match record {
+        Record::Key(key) => serde_json::to_string(key),
+        Record::Api(api) => serde_json::to_string(api),
+        Record::Account(account) => serde_json::to_string(account),
+    }
+    .map_err(|e| e.to_string())
+}
+
+fn kv_name(record: &Record, name: &str) -> String {
+    match record {
+        Record::Key(_) => kv::key_name(name),
+        Record::Api(_) => kv::host_name(name),
+        Record::Account(_) => kv::account_name(name),
     }
 }
 

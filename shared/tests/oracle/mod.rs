@@ -2,10 +2,12 @@
 
 pub mod checks;
 pub mod exchange;
+mod ledger;
 pub mod naive;
 pub mod op;
 pub mod purse;
 pub mod truth;
+mod windows;
 pub mod world;
 
 use proptest::test_runner::{Config, FileFailurePersistence};

@@ -153,6 +153,16 @@ impl Gate {
         }
     }
 
+    /// Whether a request waits for an answer.
+    pub fn has_waiting(&self) -> bool {
+        self.outstanding.values().any(|o| o.waiting.is_some())
+    }
+
+    /// Whether a call is outstanding.
+    pub fn awaits(&self, call: u32) -> bool {
+        self.outstanding.contains_key(&call)
+    }
+
     /// The runtime says that a call failed. A waiting request is answered 503.
     pub fn fail(&mut self, call: u32) {
         if let Some(outstanding) = self.outstanding.remove(&call) {

@@ -115,11 +115,6 @@ impl Guard {
         }
     }
 
-    /// Whether there is anything in memory that a crash would lose.
-    pub fn is_dirty(&self) -> bool {
-        !self.held.is_empty() || self.kept != self.memory
-    }
-
     /// Keeps what is in memory, and lets the answers go that waited for it.
     pub fn keep(&mut self) -> Vec<Answer> {
         self.kept = self.memory.clone();

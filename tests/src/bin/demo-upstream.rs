@@ -93,8 +93,7 @@ fn headers_of(headers: &HeaderMap) -> BTreeMap<&str, Value> {
 async fn size_of(body: Body) -> Result<u64, axum::Error> {
     let mut body = Box::pin(body);
     let mut size = 0;
-    while let Some(frame) =
-        std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await
+    while let Some(frame) = std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await
     {
         if let Ok(data) = frame?.into_data() {
             size += data.len() as u64;

@@ -20,9 +20,21 @@ pub struct State {
 }
 
 impl State {
+    /// Makes sure that no other process has the folder, for as long as the lock lives. Its file is not in the folder
+    /// itself, which `fresh` removes.
+    pub fn lock(project: &Project) -> Result<File> {
+        let path = project.tools("dev.lock");
+        let file = fs::create_dir_all(project.tools(""))
+            .and_then(|()| File::create(&path))
+            .with_context(|| format!("{} can't be made", path.display()))?;
+        if file.try_lock().is_err() {
+            bail!("`cargo xtask dev` already runs in this checkout");
+        }
+        Ok(file)
+    }
+
     /// Opens the folder, or makes it; `fresh` forgets what it held.
-    pub fn open(project: &Project, fresh: bool) -> Result<Self> {
-        let lock = lock(project)?;
+    pub fn open(project: &Project, lock: File, fresh: bool) -> Result<Self> {
         let folder = project.path(".keyward");
         if fresh && folder.exists() {
             fs::remove_dir_all(&folder)
@@ -73,16 +85,6 @@ impl State {
         });
         write_private(&self.path("dev.json"), &format!("{content:#}\n"))
     }
-}
-
-/// Held as long as this process lives. It is not in the folder itself, which `fresh` removes.
-fn lock(project: &Project) -> Result<File> {
-    let path = project.tools("dev.lock");
-    let file = File::create(&path).with_context(|| format!("{} can't be made", path.display()))?;
-    if file.try_lock().is_err() {
-        bail!("`cargo xtask dev` already runs in this checkout");
-    }
-    Ok(file)
 }
 
 /// The token kept in this file; made at the first start.

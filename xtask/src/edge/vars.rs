@@ -79,6 +79,7 @@ pub fn ensure(project: &Project) -> Result<()> {
     let push_secret = STANDARD.encode(random::bytes::<32>()?);
     for (name, value) in [
         ("TAG_SECRET", hex::encode(random::bytes::<32>()?)),
+        ("ASSERTION_SECRET", hex::encode(random::bytes::<32>()?)),
         ("PUSH_SECRET", format!("whsec_{push_secret}")),
         ("CONTROL_PLANE_URL", "http://127.0.0.1:8700".to_owned()),
     ] {

@@ -54,8 +54,15 @@ impl Answer {
     pub fn refuses(self, fields: &[&str]) {
         let problem = self.problem(422, "validation_failed");
         let errors = problem["errors"].as_array().unwrap();
-        let named: Vec<_> = errors.iter().map(|e| e["field"].as_str().unwrap()).collect();
+        let named: Vec<_> = errors
+            .iter()
+            .map(|e| e["field"].as_str().unwrap())
+            .collect();
         assert_eq!(named, fields, "{problem:#}");
-        assert!(errors.iter().all(|e| !e["detail"].as_str().unwrap().is_empty()));
+        assert!(
+            errors
+                .iter()
+                .all(|e| !e["detail"].as_str().unwrap().is_empty())
+        );
     }
 }

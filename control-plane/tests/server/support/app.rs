@@ -19,6 +19,10 @@ use tokio::task::JoinHandle;
 
 use super::{Answer, PUSH_SECRET, START, TAG_SECRET};
 
+/// How long a call waits for edges that are there; long, since the machine may be busy.
+const PATIENT: Duration = Duration::from_secs(15);
+const HASTY: Duration = Duration::from_millis(100);
+
 /// A running server and an admin of its root account.
 pub struct App {
     pub clock: Arc<ManualClock>,
@@ -28,6 +32,7 @@ pub struct App {
     http: Client,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
+    wait: Duration,
 }
 
 impl App {
@@ -38,17 +43,31 @@ impl App {
 
     /// A server with these edges.
     pub async fn with_edges(edges: &[String]) -> Self {
-        let folder = Arc::new(tempfile::tempdir().unwrap());
-        Self::open(folder, AdminToken::mint().unwrap(), edges, START).await
+        Self::fresh(edges, PATIENT).await
     }
 
-    /// A server on what another has left.
-    pub async fn open(
-        folder: Arc<TempDir>,
-        admin: AdminToken,
-        edges: &[String],
-        now: u64,
-    ) -> Self {
+    /// A server that hardly waits for these edges, since they are not there.
+    pub async fn with_absent_edges(edges: &[String]) -> Self {
+        Self::fresh(edges, HASTY).await
+    }
+
+    async fn fresh(edges: &[String], wait: Duration) -> Self {
+        let left = Stopped {
+            folder: Arc::new(tempfile::tempdir().unwrap()),
+            admin: AdminToken::mint().unwrap(),
+            now: START,
+            wait,
+        };
+        left.start(edges).await
+    }
+
+    async fn open(left: Stopped, edges: &[String]) -> Self {
+        let Stopped {
+            folder,
+            admin,
+            now,
+            wait,
+        } = left;
         let clock = Arc::new(ManualClock::at(now));
         let secret = Secret::from_webhook(PUSH_SECRET).unwrap();
         let config = ServeConfig {
@@ -60,7 +79,7 @@ impl App {
             sync: SyncConfig {
                 targets: edges.to_vec(),
                 secret,
-                wait: Duration::from_secs(if edges.is_empty() { 0 } else { 2 }),
+                wait,
             },
         };
         let server = Server::bind(config, clock.clone()).await.unwrap();
@@ -80,14 +99,25 @@ impl App {
             http: Client::builder().no_proxy().build().unwrap(),
             stop: Some(stop),
             task,
+            wait,
+        }
+    }
+
+    /// Stops the server in order.
+    pub async fn stop(mut self) -> Stopped {
+        self.stop.take();
+        self.task.await.unwrap();
+        Stopped {
+            folder: self.folder,
+            admin: self.admin,
+            now: self.clock.now(),
+            wait: self.wait,
         }
     }
 
     /// Stops the server in order, and starts another on the same database.
-    pub async fn restart(mut self, edges: &[String]) -> Self {
-        self.stop.take();
-        self.task.await.unwrap();
-        Self::open(self.folder, self.admin, edges, self.clock.now()).await
+    pub async fn restart(self, edges: &[String]) -> Self {
+        self.stop().await.start(edges).await
     }
 
     /// The database file.
@@ -163,6 +193,21 @@ impl App {
         tx.commit().await.unwrap();
         store.close().await;
         Other { app: self, token }
+    }
+}
+
+/// What a server leaves behind.
+pub struct Stopped {
+    folder: Arc<TempDir>,
+    admin: AdminToken,
+    now: u64,
+    wait: Duration,
+}
+
+impl Stopped {
+    /// Starts another server on it.
+    pub async fn start(self, edges: &[String]) -> App {
+        App::open(self, edges).await
     }
 }
 

@@ -18,7 +18,7 @@ use shared::webhook::{self, SignedHeaders};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::{PUSH_SECRET, START};
+use super::PUSH_SECRET;
 
 /// The receiver; dropping it closes its port.
 pub struct Edge {
@@ -180,11 +180,8 @@ impl Inner {
             signature: get("webhook-signature"),
         };
         let secret = Secret::from_webhook(PUSH_SECRET).unwrap();
-        // The tests' clock moves, this one follows what the message says of it; forward only.
+        // Of the time only the signature is checked: the tests move the server's clock as they like.
         let sent: u64 = get("webhook-timestamp").unwrap_or("0").parse().unwrap_or(0);
-        if sent < START / 1000 {
-            return Err(format!("sent at {sent}"));
-        }
         let delivery =
             webhook::verify(&secret, signed, body, sent).map_err(|error| error.to_string())?;
         if !self.deliveries.insert(delivery) {

@@ -18,7 +18,10 @@ pub fn keyward(database: &Path) -> Command {
         command.env_remove(name);
     }
     command
-        .env("KEYWARD_DATABASE_URL", format!("sqlite://{}", database.display()))
+        .env(
+            "KEYWARD_DATABASE_URL",
+            format!("sqlite://{}", database.display()),
+        )
         .env("RUST_LOG", "trace")
         .stdin(Stdio::null());
     command
@@ -36,7 +39,11 @@ impl Process {
     /// Starts the server and waits until it is ready. Its log is the file `name` beside the database.
     pub async fn serve(database: &Path, admin: &str, edges: &[String], name: &str) -> Self {
         // Free now; nobody else on this machine asks for it in between, or the test fails clearly.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         let log = database.with_file_name(name);
         let child = keyward(database)
             .arg("serve")

@@ -28,7 +28,10 @@ pub fn signed(app: &App, body: &[u8], at: u64) -> RequestBuilder {
         .header("content-type", "application/json")
         .header(webhook::ID_HEADER, "msg_1")
         .header(webhook::TIMESTAMP_HEADER, at.to_string())
-        .header(webhook::SIGNATURE_HEADER, webhook::sign(&secret, "msg_1", at, body))
+        .header(
+            webhook::SIGNATURE_HEADER,
+            webhook::sign(&secret, "msg_1", at, body),
+        )
         .body(body.to_vec())
 }
 

@@ -1,0 +1,106 @@
+//! No token or secret is kept or told anywhere.
+
+use std::fs;
+
+use keyward::admin_token::AdminToken;
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::app::text;
+use crate::support::process::Process;
+use crate::support::{Edge, PUSH_SECRET, TAG_SECRET};
+
+#[tokio::test]
+async fn no_token_or_secret_is_in_the_database_or_the_log_at_its_finest() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("keyward.db");
+    let edge = Edge::start().await;
+    let admin = AdminToken::mint().unwrap();
+    let mut server = Process::serve(&database, admin.expose(), &[edge.url()], "server.log").await;
+    let mut secrets = vec![
+        admin.expose().to_owned(),
+        TAG_SECRET.to_owned(),
+        PUSH_SECRET.to_owned(),
+        PUSH_SECRET.trim_start_matches("whsec_").to_owned(),
+    ];
+    let server_ref = &server;
+    let call = async |method: Method, path: &str, body: Option<serde_json::Value>| {
+        let answer = server_ref
+            .call(method, path, admin.expose(), body.as_ref())
+            .await;
+        answer.unwrap()
+    };
+    let made = call(Method::POST, "/v1/keys", Some(json!({"name": "k"})))
+        .await
+        .expect(201);
+    let id = text(&made["key"]["id"]);
+    secrets.push(text(&made["token"]));
+    let rotate = format!("/v1/keys/{id}/rotate");
+    let rotated = call(Method::POST, &rotate, Some(json!({"graceSeconds": 60})))
+        .await
+        .expect(200);
+    secrets.push(text(&rotated["token"]));
+    // Mistakes: a token where none belongs.
+    let token = secrets.last().unwrap().clone();
+    call(Method::GET, &format!("/v1/keys/{token}"), None)
+        .await
+        .expect(404);
+    call(Method::GET, &format!("/v1/keys?account={token}"), None)
+        .await
+        .expect(404);
+    call(Method::GET, &format!("/v1/{token}"), None)
+        .await
+        .expect(404);
+    call(
+        Method::POST,
+        "/v1/keys",
+        Some(json!({"name": "k", "metadata": token})),
+    )
+    .await
+    .expect(422);
+    call(
+        Method::POST,
+        "/v1/keys",
+        Some(json!({"name": "k", &token: 1})),
+    )
+    .await
+    .expect(422);
+    let as_admin = server
+        .call(Method::GET, "/v1/keys", &token, None)
+        .await
+        .unwrap();
+    as_admin.expect(401);
+    // The edge is away: the log tells of that, too.
+    drop(edge);
+    call(Method::POST, &format!("/v1/keys/{id}/revoke"), None)
+        .await
+        .expect(200);
+    let log = server.log.clone();
+    assert!(server.terminate());
+
+    let mut searched = Vec::new();
+    for entry in fs::read_dir(folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = fs::read(&path).unwrap();
+        for secret in &secrets {
+            let found = bytes.windows(secret.len()).any(|w| w == secret.as_bytes());
+            assert!(!found, "a secret is in {}", path.display());
+        }
+        // What nobody may see of a key is neither there in part.
+        for token in &secrets[4..] {
+            let middle = &token.as_bytes()[15..35];
+            assert!(
+                !bytes.windows(middle.len()).any(|w| w == middle),
+                "{}",
+                path.display()
+            );
+        }
+        searched.push(path);
+    }
+    assert!(searched.contains(&database) && searched.contains(&log));
+    let log = fs::read_to_string(&log).unwrap();
+    assert!(
+        log.contains("/v1/keys/{id}/rotate") && log.contains("a push failed"),
+        "{log}"
+    );
+}

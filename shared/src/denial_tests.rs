@@ -1,0 +1,144 @@
+use super::*;
+
+fn header<'a>(refusal: &'a Refusal, name: &str) -> Option<&'a str> {
+    refusal
+        .headers
+        .iter()
+        .find(|(n, _)| *n == name)
+        .map(|(_, v)| v.as_str())
+}
+
+#[test]
+fn a_429_has_the_documented_body() {
+    let denial = Denial::RateLimited {
+        refusal: QuotaRefusal {
+            retry_in: 44_001,
+            violated: vec![Window::Minute],
+        },
+        limits: RateLimits {
+            requests_per_minute: Some(100),
+            requests_per_hour: Some(5_000),
+            requests_per_day: Some(100_000),
+        },
+    };
+    let refusal = denial.refusal("req_1", "Demo");
+    let body: Value = serde_json::from_str(&refusal.body).unwrap();
+    assert_eq!(
+        body,
+        json!({
+            "type": "urn:keyward:problem:rate_limited", "title": "Rate limit exceeded", "status": 429,
+            "detail": "The limit of the API key is reached: minute", "code": "rate_limited", "requestId": "req_1",
+            "error": "Rate limit exceeded", "message": "Too many requests. Please try again later.", "retryAfter": 45,
+            "rateLimits": {"requestsPerMinute": 100, "requestsPerHour": 5000, "requestsPerDay": 100000},
+            "violatedPolicies": ["minute"]
+        })
+    );
+    assert_eq!(header(&refusal, "retry-after"), Some("45"));
+}
+
+#[test]
+fn callers_cannot_tell_unknown_revoked_deleted_and_forged_keys_apart() {
+    let kinds = [
+        InvalidKey::Forged,
+        InvalidKey::Unknown,
+        InvalidKey::Revoked,
+        InvalidKey::Deleted,
+        InvalidKey::Replaced,
+        InvalidKey::OtherTenant,
+    ];
+    let answers: Vec<_> = kinds
+        .map(|k| Denial::InvalidKey(k).refusal("r", "A"))
+        .to_vec();
+    assert!(answers.windows(2).all(|w| w[0] == w[1]));
+    assert_eq!(
+        Denial::InvalidKey(InvalidKey::Revoked).log_reason(),
+        "revoked"
+    );
+}
+
+#[test]
+fn challenges_follow_rfc_6750() {
+    let missing = Denial::MissingCredential.refusal("r", "My \"API\"\r\n");
+    assert_eq!(
+        header(&missing, "www-authenticate"),
+        Some("Bearer realm=\"My API\"")
+    );
+    let scope = Denial::InsufficientPermission {
+        needed: Permission::parse("customers.read").unwrap(),
+    };
+    assert_eq!(
+        header(&scope.refusal("r", "A"), "www-authenticate"),
+        Some("Bearer realm=\"A\", error=\"insufficient_scope\", scope=\"customers.read\"")
+    );
+    assert_eq!(
+        header(&Denial::IpNotAllowed.refusal("r", "A"), "www-authenticate"),
+        None
+    );
+}
+
+/// One of each kind. A new kind does not compile here until it stands in the list below.
+fn every_kind() -> Vec<Denial> {
+    let listed = |denial: &Denial| match denial {
+        Denial::MissingCredential
+        | Denial::MalformedCredential(_)
+        | Denial::InvalidKey(_)
+        | Denial::ExpiredKey
+        | Denial::WrongEnvironment { .. }
+        | Denial::InsufficientPermission { .. }
+        | Denial::AccountNotAllowed { .. }
+        | Denial::ResourceNotAllowed { .. }
+        | Denial::OriginNotAllowed { .. }
+        | Denial::IpNotAllowed
+        | Denial::RateLimited { .. }
+        | Denial::QuotaExceeded { .. }
+        | Denial::UnknownApi
+        | Denial::UnknownRoute
+        | Denial::MethodNotAllowed { .. }
+        | Denial::BadRequest { .. }
+        | Denial::UpstreamUnreachable
+        | Denial::GuardUnavailable
+        | Denial::UpstreamTimeout => (),
+    };
+    let text = String::new;
+    let refusal = QuotaRefusal {
+        retry_in: 1,
+        violated: Vec::new(),
+    };
+    let limits = RateLimits::default();
+    let all = vec![
+        Denial::MissingCredential,
+        Denial::MalformedCredential(""),
+        Denial::InvalidKey(InvalidKey::Unknown),
+        Denial::ExpiredKey,
+        Denial::WrongEnvironment { endpoint: text() },
+        Denial::InsufficientPermission {
+            needed: Permission::parse("a.b").unwrap(),
+        },
+        Denial::AccountNotAllowed { account: text() },
+        Denial::ResourceNotAllowed { resource: text() },
+        Denial::OriginNotAllowed { origin: None },
+        Denial::IpNotAllowed,
+        Denial::RateLimited { refusal, limits },
+        Denial::QuotaExceeded { retry_in: 1 },
+        Denial::UnknownApi,
+        Denial::UnknownRoute,
+        Denial::MethodNotAllowed { allow: Vec::new() },
+        Denial::BadRequest {
+            status: 400,
+            detail: text(),
+        },
+        Denial::UpstreamUnreachable,
+        Denial::GuardUnavailable,
+        Denial::UpstreamTimeout,
+    ];
+    all.iter().for_each(listed);
+    all
+}
+
+#[test]
+fn the_catalogue_lists_the_code_of_every_kind_in_order() {
+    let mut codes: Vec<_> = every_kind().iter().map(Denial::code).collect();
+    // Two kinds of one code follow each other.
+    codes.dedup();
+    assert_eq!(codes, CODES);
+}

@@ -1,0 +1,1 @@
+export { empty as default } from "./rivals.mjs";

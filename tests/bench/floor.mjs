@@ -1,0 +1,1 @@
+export { floor as default } from "./rivals.mjs";

@@ -1,0 +1,1 @@
+export { passThrough as default } from "./rivals.mjs";

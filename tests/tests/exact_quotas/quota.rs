@@ -1,0 +1,72 @@
+//! What the tests of quotas have in common.
+
+use std::time::Duration;
+
+use keyward_tests::{Call, Load, NewKey, Samples, World, eventually};
+use serde_json::json;
+use tokio::time::Instant;
+
+/// Connections at once.
+pub const CONNECTIONS: usize = 64;
+/// What passed in a rolling minute stays counted at least this long.
+const MINUTE: Duration = Duration::from_secs(60);
+/// How long a hammered key has to give all that it has. Well within the minute, so that nothing comes back meanwhile.
+const SPENT_WITHIN: Duration = Duration::from_secs(40);
+/// How long the hammering goes on after the last unit, longer than any lease.
+const AND_ON: Duration = Duration::from_millis(2_500);
+
+/// Both ways of enforcement.
+pub const ENFORCEMENTS: [&str; 2] = ["leased", "strict"];
+
+/// A key with a limit per minute.
+pub async fn key(world: &World, enforcement: &str, per_minute: u64) -> NewKey {
+    let limits = json!({"requestsPerMinute": per_minute});
+    world
+        .key(json!({"enforcement": enforcement, "rateLimits": limits}))
+        .await
+}
+
+/// A load with the key's token.
+pub fn load(world: &World, key: &NewKey) -> Load {
+    let call = Call::get("/v1/customers").key(&key.token);
+    world.load(&call).connections(CONNECTIONS)
+}
+
+/// Hammers until `passes` requests have passed, and then some time more to see whether others do.
+pub async fn hammer(load: Load, passes: u64) -> Samples {
+    let running = load.start();
+    let what = format!("{passes} requests pass");
+    eventually(&what, SPENT_WITHIN, || async {
+        (running.count(200) >= passes).then_some(())
+    })
+    .await;
+    tokio::time::sleep(AND_ON).await;
+    running.stop().await
+}
+
+/// Sends until exactly `passes` requests have passed, and no more.
+pub async fn spend(load: &Load, passes: u64) -> Samples {
+    let deadline = Instant::now() + SPENT_WITHIN;
+    let mut all = Samples::default();
+    while all.count(200) < passes {
+        assert!(Instant::now() < deadline, "not {passes} requests pass");
+        let missing = passes - all.count(200);
+        all.extend(load.clone().count(missing).run().await);
+    }
+    all
+}
+
+/// Asserts that nothing can have left the rolling minute: the whole took less.
+pub fn assert_within_a_minute(began: Instant) {
+    let took = began.elapsed();
+    assert!(took < MINUTE, "the machine is too slow: {took:?}");
+}
+
+/// Asserts that every request either passed or was refused for its rate.
+pub fn assert_passed_or_limited(samples: &Samples) {
+    let codes = samples.codes();
+    let others = codes
+        .keys()
+        .find(|c| !["ok", "rate_limited"].contains(&c.as_str()));
+    assert_eq!(others, None, "{codes:?}");
+}
