@@ -26,7 +26,7 @@ pub struct Environment {
 impl Environment {
     /// Reads an environment's name and, for a custom one, its code, which is the name itself when none is given
     /// and the name can be one. The codes of the defaults belong to them alone, so that no other environment's
-    /// keys open them. `at` is the path of the field before its own name, e.g. `endpoints[0].`.
+    /// keys open them. `at` names the two fields, name and code, in mistakes.
     pub fn check(checks: &mut Checks, at: [&str; 2], name: &str, code: Option<&str>) -> Self {
         let [name_field, code_field] = at;
         let is_name = (1..=MAX_NAME).contains(&name.len())

@@ -30,6 +30,11 @@ function recover(error) {
   gate = undefined;
 }
 
+// A trap in work that no request awaits any more surfaces here.
+addEventListener("error", (event) => {
+  if (event.error instanceof WebAssembly.RuntimeError) recover(event.error);
+});
+
 let gate;
 function theGate(env) {
   gate ??= new Gate(env, new Host(env), crypto.randomUUID());
@@ -217,7 +222,7 @@ export class Guard extends DurableObject {
   }
 
   async #schedule() {
-    const at = this.#run((core) => core.take_alarm(Date.now()));
+    const at = guarded(() => this.#core.take_alarm());
     if (at !== undefined) await this.ctx.storage.setAlarm(at);
   }
 

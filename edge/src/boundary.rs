@@ -190,7 +190,7 @@ impl Gate {
     }
 }
 
-/// The code of a guard. Every method runs inside one storage transaction.
+/// The code of a guard. Every method that touches storage runs inside one storage transaction.
 #[wasm_bindgen]
 pub struct GuardCore(GuardCode);
 
@@ -220,8 +220,8 @@ impl GuardCore {
     }
 
     /// When the alarm is to be set, if it must be.
-    pub fn take_alarm(&mut self, now: f64) -> Option<f64> {
-        self.0.take_alarm(now as Millis).map(|at| at as f64)
+    pub fn take_alarm(&mut self) -> Option<f64> {
+        self.0.take_alarm().map(|at| at as f64)
     }
 
     /// The next usage batch to post, signed: URL, id, timestamp, signature and body, in lines.

@@ -1,6 +1,6 @@
 // A simulation of Workers KV's network: the store behind workerd's KV binding, which speaks HTTP to it.
 // Everything else is real. Like the real one it may lag: what is written, or deleted, is seen only `lag`
-// milliseconds later; and writes may be on their way for up to `slow` milliseconds. It lives on disk, so it outlasts a killed workerd.
+// milliseconds later; a write is on its way for `slow` milliseconds. It lives on disk, so it outlasts a killed workerd.
 import { DurableObject } from "cloudflare:workers";
 
 export default {
@@ -31,7 +31,7 @@ export class Store extends DurableObject {
     this.writes += 1;
     const value = request.method === "PUT" ? await request.text() : null;
     const slow = this.setting("slow");
-    if (slow) await new Promise((resolve) => setTimeout(resolve, Math.random() * slow));
+    if (slow) await new Promise((resolve) => setTimeout(resolve, slow));
     const now = Date.now();
     this.ctx.storage.sql.exec(
       "insert into versions (name, at, seen_at, value) values (?, ?, ?, ?)",

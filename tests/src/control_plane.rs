@@ -4,7 +4,7 @@ mod admin;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::Client;
@@ -25,7 +25,7 @@ pub struct ControlPlane {
     binary: PathBuf,
     folder: PathBuf,
     port: u16,
-    edges: Vec<String>,
+    edges: Mutex<Vec<String>>,
     propagation_wait: Duration,
     secrets: Secrets,
     client: Client,
@@ -39,17 +39,16 @@ impl ControlPlane {
             binary: parts.keyward.clone(),
             folder: folder.to_owned(),
             port: port::free(),
-            edges: Vec::new(),
+            edges: Mutex::default(),
             propagation_wait: Duration::from_secs(2),
             secrets: secrets.clone(),
             client: client.clone(),
         }
     }
 
-    /// Pushes to these edges, from the next start on.
-    #[must_use]
-    pub fn with_edges(self, edges: Vec<String>) -> Self {
-        Self { edges, ..self }
+    /// Pushes to these edges, base URLs, from the next start on.
+    pub fn set_edges(&self, edges: Vec<String>) {
+        *lock(&self.edges) = edges;
     }
 
     /// How long a call that changes something waits for the edges, from the next start on.
@@ -61,12 +60,6 @@ impl ControlPlane {
         }
     }
 
-    fn process(&self) -> std::sync::MutexGuard<'_, Option<Process>> {
-        self.process
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
     /// Starts it, on the same database and port as before, and waits until it is ready; kills it first if it runs.
     ///
     /// # Panics
@@ -74,7 +67,9 @@ impl ControlPlane {
     pub async fn restart(&self) {
         self.launch();
         eventually("the control plane is ready", PATIENCE, || async {
-            let runs = self.process().as_mut().is_some_and(Process::is_running);
+            let runs = lock(&self.process)
+                .as_mut()
+                .is_some_and(Process::is_running);
             assert!(runs, "keyward ended:\n{}", self.log());
             let url = format!("{}/readyz", self.url());
             let answer = self.client.get(url).send().await.ok()?;
@@ -100,18 +95,18 @@ impl ControlPlane {
             .env("KEYWARD_TAG_SECRET", &self.secrets.tag)
             .env("KEYWARD_PUSH_SECRET", &self.secrets.push)
             .env("KEYWARD_ADMIN_TOKEN", &self.secrets.admin_token)
-            .env("KEYWARD_EDGE_TARGETS", self.edges.join(","))
+            .env("KEYWARD_EDGE_TARGETS", lock(&self.edges).join(","))
             .env(
                 "KEYWARD_PROPAGATION_WAIT_MS",
                 self.propagation_wait.as_millis().to_string(),
             );
         let process = Process::start("keyward", &mut command, &self.log_file());
-        *self.process() = Some(process);
+        *lock(&self.process) = Some(process);
     }
 
     /// Ends it with SIGKILL; gone when this returns.
     pub fn kill(&self) {
-        drop(self.process().take());
+        drop(lock(&self.process).take());
     }
 
     /// Its base URL.
@@ -153,4 +148,8 @@ impl ControlPlane {
     fn log_file(&self) -> PathBuf {
         self.folder.join("control-plane.log")
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -97,7 +97,7 @@ impl World {
             &client,
         )
         .await;
-        let control_plane = control_plane.with_edges(vec![edge.url()]);
+        control_plane.set_edges(vec![edge.url()]);
         control_plane.restart().await;
         let admin = control_plane.admin();
         let (account, api) = demo(&admin, &upstream.url()).await;

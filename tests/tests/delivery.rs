@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use keyward_tests::{
-    API_HOST, Admin, Call, GuardNetwork, Key, KvVersion, NewKey, PATIENCE, World, WorldOptions,
-    below, eventually, world,
+    Admin, Call, GuardNetwork, Key, KvVersion, NewKey, PATIENCE, World, WorldOptions, below,
+    eventually, world,
 };
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -215,37 +215,107 @@ async fn changes_wait_for_an_edge_that_is_away_and_arrive_when_it_is_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn kv_keeps_the_newest_version_although_writes_of_two_pushes_overtake_each_other() {
     let world = world!();
-    let mut keys = Vec::new();
-    for _ in 0..KEYS {
-        keys.push(world.key(json!({})).await);
+    let key = world.key(json!({})).await;
+    let history = world.edge.kv_history().await;
+    let records = [
+        newest(&history, "key", &key.key.id),
+        newest(&history, "api", &world.api),
+    ];
+    let first = push_of(&records, 1);
+    let second = push_of(&records, 2);
+    world.edge.set_kv_slow(Duration::from_secs(1)).await;
+    let cut_off = world.edge.signed(0, "/.keyward/push", Some(&first));
+    let overtaking = async {
+        eventually("the guard has the first push", PATIENCE, || async {
+            let has = world.edge.storage().await.key_version(&key.key.id);
+            (has == key.key.version + 1).then_some(())
+        })
+        .await;
+        world.edge.set_kv_slow(Duration::ZERO).await;
+        world.edge.signed(0, "/.keyward/push", Some(&second)).await
+    };
+    let (_, answer) = futures_util::future::join(cut_off, overtaking).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+
+    let history = world.edge.kv_history().await;
+    for (before, id) in records.iter().zip([&key.key.id, &world.api]) {
+        let kind = before["kind"].as_str().unwrap_or_default();
+        let version = newest(&history, kind, id)["version"].as_u64();
+        let expected = before["version"].as_u64().map(|v| v + 2);
+        assert_eq!(version, expected, "the {kind} in KV");
     }
-    world.edge.set_kv_slow(Duration::from_millis(400)).await;
-    for round in 1..=4 {
-        let burst = burst(&world, &keys);
-        let body = json!({"upstreamTimeoutMs": round * 1_000});
-        let api = world.admin.patch_api(&world.api, &body);
-        let cut = async {
-            sleep(Duration::from_millis(100 + below(100))).await;
-            world.control_plane.kill();
-        };
-        let (_, _, ()) = futures_util::future::join3(burst, api, cut).await;
+}
+
+/// What was last written to KV of a record, as pushes have it.
+fn newest(history: &[KvVersion], kind: &str, id: &str) -> Value {
+    let records = history.iter().map(KvVersion::record);
+    let mut record = records
+        .filter(|record| record["id"] == *id)
+        .last()
+        .expect("KV has the record");
+    record["kind"] = kind.into();
+    record
+}
+
+/// A push of these records, each `by` versions later.
+fn push_of(records: &[Value], by: u64) -> String {
+    let later = records.iter().map(|record| {
+        let mut record = record.clone();
+        record["version"] = record["version"].as_u64().map(|v| v + by).into();
+        record
+    });
+    json!({"records": later.collect::<Vec<_>>()}).to_string()
+}
+
+/// An edge that is configured anew is given every record, in another order than that of the changes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_moved_to_another_api_stays_there_when_everything_is_delivered_again() {
+    const MOVED: &str = "moved.example.test";
+    let world = world!();
+    let key = world.key(json!({})).await;
+    let mut apis = Vec::new();
+    for own in ["one.example.test", "two.example.test"] {
+        let body = json!({
+            "name": own, "accountId": world.account, "upstream": world.upstream.url(), "unlisted": "open",
+            "endpoints": endpoints(&[own]),
+        });
+        apis.push((world.admin.create_api(&body).await.unwrap(), own));
+    }
+    apis.sort();
+    let [(new, new_own), (old, old_own)] = <[_; 2]>::try_from(apis).expect("two APIs");
+    for (api, hosts) in [
+        (&old, vec![old_own, MOVED]),
+        (&old, vec![old_own]),
+        (&new, vec![new_own, MOVED]),
+    ] {
+        let body = json!({"endpoints": endpoints(&hosts)});
+        assert!(world.admin.patch_api(api, &body).await.unwrap());
+    }
+    for edges in [vec![], vec![world.edge.url()]] {
+        world.control_plane.kill();
+        world.control_plane.set_edges(edges);
         world.control_plane.restart().await;
     }
-    eventually("every change is delivered", PATIENCE, || async {
-        (world.control_plane.undelivered().await == 0).then_some(())
+    eventually("everything is delivered again", PATIENCE, || async {
+        let propagated = world.admin.reactivate(&key.key.id).await.unwrap();
+        propagated.then_some(())
     })
     .await;
-    // Writes that were overtaken have arrived by then.
-    sleep(Duration::from_millis(500)).await;
     let history = world.edge.kv_history().await;
-    let of_keys = latest(&history);
-    for key in world.admin.keys().await.unwrap() {
-        assert_eq!(of_keys[&key.id]["version"], key.version, "{}", key.id);
-    }
-    let path = format!("/v1/apis/{}", world.api);
-    let api = world.admin.send("GET", &path, None).await.unwrap().json();
-    let host = format!("h/{API_HOST}");
-    let in_kv = history.iter().rfind(|write| write.name == host);
-    let in_kv = in_kv.map(KvVersion::record).unwrap_or_default();
-    assert_eq!(in_kv["version"], api["version"], "{host}");
+    let host = format!("h/{MOVED}");
+    let last = history.iter().rfind(|write| write.name == host);
+    let record = last.map(KvVersion::record).unwrap_or_default();
+    assert_eq!(record["id"], new.as_str(), "who answers for {MOVED}");
+    let call = Call::get("/").host(MOVED).key(&key.token);
+    eventually("the host answers", PATIENCE, || async {
+        (world.send(&call).await.status == 200).then_some(())
+    })
+    .await;
+}
+
+fn endpoints(hosts: &[&str]) -> Value {
+    let endpoints = hosts
+        .iter()
+        .map(|host| json!({"host": host, "environment": "production"}));
+    endpoints.collect()
 }

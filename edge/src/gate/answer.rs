@@ -7,10 +7,10 @@ use shared::denial::Denial;
 use shared::permission;
 use shared::ratelimit;
 
+use super::decision::{Admitted, Refused, Step};
 use super::head::Head;
 use super::isolate::{Isolate, Outcome};
 use super::plan::{Forward, Header, Plan, Ticket};
-use super::step::{Admitted, Refused, Step};
 
 /// The request's id, for callers and upstreams.
 pub const REQUEST_ID: &str = "x-keyward-request-id";

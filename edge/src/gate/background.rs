@@ -12,8 +12,8 @@ use futures_util::future::{join, join_all};
 use shared::Millis;
 
 use super::GateCode;
+use super::decision::Memo;
 use super::isolate::Work;
-use super::step::Memo;
 use crate::boundary;
 
 /// When a flusher is too old to be relied on.

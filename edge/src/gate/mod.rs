@@ -6,6 +6,7 @@
 mod answer;
 mod background;
 pub mod control;
+mod decision;
 pub mod head;
 mod isolate;
 mod plan;
@@ -22,10 +23,10 @@ use shared::denial::Denial;
 
 use crate::boundary::{self, Host, log};
 use crate::config::Config;
+use decision::{Memo, Need, Step};
 use head::Head;
 use isolate::Isolate;
 pub use plan::Plan;
-use step::{Memo, Need, Step};
 
 /// The paths that are Keyward's own on every host.
 const RESERVED: &str = "/.keyward/";

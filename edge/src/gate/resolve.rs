@@ -11,8 +11,8 @@ use shared::route::RouteTable;
 use shared::token::KeyHash;
 
 use super::GateCode;
+use super::decision::{Memo, Need, Question};
 use super::isolate::{AccountSlot, Api, ApiSlot, Isolate};
-use super::step::{Memo, Need, Question};
 use crate::boundary::{self, IoError, log};
 use crate::kv::{account_name, host_name, key_name};
 

@@ -16,6 +16,7 @@ use shared::record::{Endpoint, KeyRecord, OnGuardFailure};
 use shared::route::Matched;
 use shared::token::{KeyHash, ParsedToken};
 
+use super::decision::{Admitted, Memo, Need, Question, Refused, Step};
 use super::head::Head;
 use super::isolate::{Api, Isolate, Work};
 
@@ -27,112 +28,6 @@ pub const API_USABLE_MS: Millis = 60_000;
 pub const NO_API_MS: Millis = 1_000;
 /// How long an account's place in the tree is believed.
 pub const ACCOUNT_FRESH_MS: Millis = 5_000;
-
-/// What must be fetched before the decision can go on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Need {
-    /// The API of a host, from KV.
-    Api(String),
-    /// A key's record, from KV.
-    Record(KeyHash),
-    /// The guard's word on a key.
-    Guard(Question),
-    /// An account's place in the tree, from KV or else the guard of `holder`.
-    Account {
-        /// The account named in the path.
-        id: String,
-        /// The key's account.
-        holder: String,
-    },
-}
-
-/// A question to a guard.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
-    /// The account whose guard is asked.
-    pub account: String,
-    /// The key.
-    pub hash: KeyHash,
-    /// The version of the record at hand; 0: none.
-    pub version: u64,
-    /// What the waiting request costs; 0: only the state is asked for.
-    pub need: u32,
-}
-
-/// What was fetched for this request alone.
-#[derive(Debug, Default)]
-pub struct Memo {
-    /// KV was asked for the key's record.
-    pub record_read: bool,
-    /// KV failed.
-    pub kv_failed: bool,
-    /// The guard could not be asked.
-    pub guard_failed: bool,
-    /// The version that the guard confirmed for this request; 0: that there is no key.
-    pub confirmed: Option<u64>,
-    /// The guard paid for this request.
-    pub paid: bool,
-    /// The guard refused this request for quota.
-    pub refused: Option<QuotaRefusal>,
-    /// The account named in the path, as found.
-    pub account: Option<Option<Rc<AccountRecord>>>,
-}
-
-/// How far a step came.
-#[derive(Debug)]
-pub enum Step {
-    /// The request may pass.
-    Pass(Box<Admitted>),
-    /// It is refused.
-    Refuse(Box<Refused>),
-    /// A preflight: its headers, unless the origin is not admitted.
-    Preflight(Rc<Api>),
-    /// Something must be fetched first.
-    Need(Need),
-}
-
-/// A request that may pass.
-#[derive(Debug)]
-pub struct Admitted {
-    /// The API.
-    pub api: Rc<Api>,
-    /// Its endpoint.
-    pub endpoint: Endpoint,
-    /// The key.
-    pub key: Rc<KeyRecord>,
-    /// What it cost, in units.
-    pub cost: u32,
-    /// How its windows stand.
-    pub views: Vec<WindowView>,
-}
-
-/// A request that is refused.
-#[derive(Debug)]
-pub struct Refused {
-    /// Why.
-    pub denial: Denial,
-    /// The API, once known.
-    pub api: Option<Rc<Api>>,
-    /// The key, once known.
-    pub key: Option<Rc<KeyRecord>>,
-    /// How its windows stand, for a refusal for quota.
-    pub views: Vec<WindowView>,
-}
-
-impl Refused {
-    fn bare(denial: Denial) -> Step {
-        Self::at(denial, None)
-    }
-
-    fn at(denial: Denial, api: Option<Rc<Api>>) -> Step {
-        Step::Refuse(Box::new(Self {
-            denial,
-            api,
-            key: None,
-            views: Vec::new(),
-        }))
-    }
-}
 
 impl Isolate {
     /// Takes a step.

@@ -12,10 +12,10 @@ use shared::ratelimit;
 
 use super::GateCode;
 use super::control::{ControlRequest, ok_json};
+use super::decision::{Admitted, Refused, Step};
 use super::head::Head;
 use super::isolate::{Isolate, Outcome};
 use super::plan::Plan;
-use super::step::{Admitted, Refused, Step};
 
 /// A request as another service saw it.
 #[derive(Debug, Deserialize)]

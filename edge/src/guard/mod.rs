@@ -15,7 +15,7 @@ use shared::message::{GuardAnswer, GuardCall, KeyAnswer, KeyAsk, Report};
 use worker_sys::SqlStorage;
 
 use crate::config::Config;
-use store::Store;
+use store::{LedgerRow, Store};
 use usage::Outbox;
 
 /// How long a gate that is not heard of is remembered: far longer than a report is repeated.
@@ -65,16 +65,13 @@ impl GuardCode {
     fn answer(&mut self, ask: &KeyAsk, now: Millis) -> Result<KeyAnswer, String> {
         let record = self.store.key_by_hash(&ask.hash)?;
         let id = record.as_ref().map_or("", |r| r.id.as_str());
-        let mut row = self.store.ledger(id)?;
-        let lease = row.next_lease;
-        let reply = answer(
-            record.as_ref(),
-            &mut row.ledger,
-            ask,
-            lease,
-            now,
-            self.config.lease_ms,
-        );
+        let mut row = if ask.need > 0 && record.is_some() {
+            self.store.ledger(id)?
+        } else {
+            LedgerRow::default()
+        };
+        let (lease, lease_ms) = (row.next_lease, self.config.lease_ms);
+        let reply = answer(record.as_ref(), &mut row.ledger, ask, lease, now, lease_ms);
         if matches!(reply, KeyAnswer::Granted { .. }) {
             row.next_lease += 1;
             self.store.put_ledger(id, &row)?;
@@ -84,12 +81,15 @@ impl GuardCode {
 
     /// Takes a gate's report in, once.
     fn take_report(&mut self, gate: &str, report: &Report, now: Millis) -> Result<(), String> {
-        if !is_new_report(self.store.last_report(gate)?, report.seq) {
+        let last = self.store.last_report(gate)?;
+        if !is_new_report(last, report.seq) {
             return Ok(());
         }
+        if last.is_none() {
+            let forget = now.saturating_sub(GATE_MEMORY_MS);
+            self.store.forget_gates(forget)?;
+        }
         self.store.put_last_report(gate, report.seq, now)?;
-        self.store
-            .forget_gates(now.saturating_sub(GATE_MEMORY_MS))?;
         let mut settled: Vec<_> = report.settled.iter().collect();
         settled.sort_by(|a, b| a.key.cmp(&b.key));
         for of_key in settled.chunk_by(|a, b| a.key == b.key) {
@@ -112,7 +112,7 @@ impl GuardCode {
     }
 
     /// When the alarm is to be set, if it must be.
-    pub fn take_alarm(&mut self, _now: Millis) -> Option<Millis> {
+    pub fn take_alarm(&mut self) -> Option<Millis> {
         self.outbox.take_alarm()
     }
 }

@@ -31,6 +31,7 @@ create table if not exists sealed (seq integer primary key, body text not null);
 ";
 
 /// The ledger of a key, and the next lease's id.
+#[derive(Debug, Default)]
 pub struct LedgerRow {
     /// Ids are never used twice for a key.
     pub next_lease: u64,
@@ -189,10 +190,7 @@ impl Store {
             vec![text(key)],
         )?;
         match rows.first() {
-            None => Ok(LedgerRow {
-                next_lease: 1,
-                ledger: Ledger::default(),
-            }),
+            None => Ok(LedgerRow::default()),
             Some(row) => Ok(LedgerRow {
                 next_lease: as_u64(row.first())?,
                 ledger: parse(row.get(1))?,

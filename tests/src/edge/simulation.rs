@@ -93,7 +93,7 @@ impl Edge {
         .await;
     }
 
-    /// From now on every write to KV is on its way for a random time of at most `slow`. Outlasts a restart.
+    /// From now on every write to KV is on its way for `slow`, while others overtake it. Outlasts a restart.
     pub async fn set_kv_slow(&self, slow: Duration) {
         let query = format!("slow={}", slow.as_millis());
         self.put(&format!("{}/settings?{query}", self.kv_control()))

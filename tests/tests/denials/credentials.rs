@@ -21,6 +21,8 @@ async fn a_missing_credential_is_challenged_without_an_error() {
         Call::get(&in_query),
         customers().header("cookie", &format!("authorization=Bearer {}", key.token)),
         customers().header("x-api-token", &key.token),
+        // The runtime leaves an empty one out.
+        customers().header("authorization", ""),
     ];
     for call in spellings {
         let answer = world.send(&call).await;
@@ -48,7 +50,6 @@ async fn every_form_of_a_malformed_credential_is_refused_and_says_what_is_wrong(
     let cases = [
         (bearer("Basic dXNlcjpwYXNz"), scheme),
         (bearer(token), scheme),
-        (bearer(""), scheme),
         (bearer(&format!("Token {token}")), scheme),
         (
             bearer("Basic dXNlcjpwYXNz").header("x-api-key", token),

@@ -20,6 +20,12 @@ impl Signals {
         Ok(Self(flag))
     }
 
+    /// No signal ever comes.
+    #[cfg(test)]
+    pub fn none() -> Self {
+        Self(Arc::default())
+    }
+
     /// Whether a signal came since the last call.
     pub fn take(&self) -> bool {
         self.0.swap(false, Ordering::Relaxed)

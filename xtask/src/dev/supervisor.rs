@@ -16,6 +16,8 @@ use crate::report;
 const TICK: Duration = Duration::from_millis(50);
 /// How long a part may take to stop by itself.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long the system may take to end what was killed.
+const REAPING: Duration = Duration::from_secs(5);
 /// Lines of a dead part's log that are shown.
 const TAIL: usize = 20;
 
@@ -31,6 +33,7 @@ pub enum Ready {
 /// The running parts.
 pub struct Supervisor {
     logs: PathBuf,
+    grace: Duration,
     parts: Vec<Part>,
 }
 
@@ -39,6 +42,7 @@ impl Supervisor {
     pub fn new(logs: PathBuf) -> Self {
         Self {
             logs,
+            grace: GRACE,
             parts: Vec::new(),
         }
     }
@@ -94,7 +98,7 @@ impl Supervisor {
         for part in &self.parts {
             part.terminate();
         }
-        let deadline = Instant::now() + GRACE;
+        let deadline = Instant::now() + self.grace;
         while self.any_alive() && Instant::now() < deadline && !signals.take() {
             sleep(TICK);
         }
@@ -105,7 +109,7 @@ impl Supervisor {
             }
         }
         // Reaps what was killed, so that nothing of it is left when we return.
-        let deadline = Instant::now() + GRACE;
+        let deadline = Instant::now() + REAPING;
         while self.any_alive() && Instant::now() < deadline {
             sleep(TICK);
         }
@@ -134,6 +138,80 @@ impl Supervisor {
                 ));
             }
         }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// A supervisor with one part, a shell script.
+    fn supervise(name: &'static str, script: &str) -> Result<Supervisor> {
+        let logs =
+            std::env::temp_dir().join(format!("keyward-xtask-{name}-{}", std::process::id()));
+        fs::create_dir_all(&logs)?;
+        let mut parts = Supervisor::new(logs);
+        parts.grace = Duration::from_millis(200);
+        parts.start(name, Command::new("sh").args(["-c", script]))?;
+        Ok(parts)
+    }
+
+    /// Waits for a line in a part's log.
+    fn await_log(parts: &Supervisor, name: &str, line: &str) -> Result<String> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let text = fs::read_to_string(parts.logs.join(format!("{name}.log")))?;
+            if text.contains(line) {
+                return Ok(text);
+            }
+            anyhow::ensure!(Instant::now() < deadline, "{line} is not in the log");
+            sleep(TICK);
+        }
+    }
+
+    #[test]
+    fn a_part_that_ends_by_itself_is_named_with_how_it_ended() -> Result<()> {
+        let mut parts = supervise("mortal", "echo last words; exit 3")?;
+        let error = parts.watch(&Signals::none()).err();
+        let text = error.map(|error| error.to_string()).unwrap_or_default();
+        assert!(
+            text.starts_with("mortal ended by itself (exit status: 3)"),
+            "{text}"
+        );
+        await_log(&parts, "mortal", "last words")?;
+        parts.stop(&Signals::none());
+        fs::remove_dir_all(&parts.logs)?;
+        Ok(())
+    }
+
+    #[test]
+    fn a_part_that_dies_before_it_answers_ends_the_wait() -> Result<()> {
+        let mut parts = supervise("stillborn", "exit 1")?;
+        // Nobody listens on the discard port.
+        let url = "http://127.0.0.1:9/";
+        let patience = Duration::from_secs(30);
+        let waited = parts.await_ready("stillborn", url, patience, &Signals::none());
+        let text = waited
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default();
+        assert!(text.starts_with("stillborn ended by itself"), "{text}");
+        fs::remove_dir_all(&parts.logs)?;
+        Ok(())
+    }
+
+    #[test]
+    fn stop_ends_a_part_that_will_not_and_what_it_started() -> Result<()> {
+        let script = "trap '' TERM; sleep 100 & echo started; while :; do sleep 100; done";
+        let mut parts = supervise("stubborn", script)?;
+        await_log(&parts, "stubborn", "started")?;
+        assert!(parts.any_alive());
+        parts.stop(&Signals::none());
+        assert!(!parts.any_alive());
+        fs::remove_dir_all(&parts.logs)?;
         Ok(())
     }
 }

@@ -1,0 +1,119 @@
+//! What a decision lacks, what was fetched for it, and how it ends.
+
+use std::rc::Rc;
+
+use shared::account::AccountRecord;
+use shared::denial::Denial;
+use shared::lease::{QuotaRefusal, WindowView};
+use shared::record::{Endpoint, KeyRecord};
+use shared::token::KeyHash;
+
+use super::isolate::Api;
+
+/// What must be fetched before the decision can go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Need {
+    /// The API of a host, from KV.
+    Api(String),
+    /// A key's record, from KV.
+    Record(KeyHash),
+    /// The guard's word on a key.
+    Guard(Question),
+    /// An account's place in the tree, from KV or else the guard of `holder`.
+    Account {
+        /// The account named in the path.
+        id: String,
+        /// The key's account.
+        holder: String,
+    },
+}
+
+/// A question to a guard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// The account whose guard is asked.
+    pub account: String,
+    /// The key.
+    pub hash: KeyHash,
+    /// The version of the record at hand; 0: none.
+    pub version: u64,
+    /// What the waiting request costs; 0: only the state is asked for.
+    pub need: u32,
+}
+
+/// What was fetched for this request alone.
+#[derive(Debug, Default)]
+pub struct Memo {
+    /// KV was asked for the key's record.
+    pub record_read: bool,
+    /// KV failed.
+    pub kv_failed: bool,
+    /// The guard could not be asked.
+    pub guard_failed: bool,
+    /// The version that the guard confirmed for this request; 0: that there is no key.
+    pub confirmed: Option<u64>,
+    /// The guard paid for this request.
+    pub paid: bool,
+    /// The guard refused this request for quota.
+    pub refused: Option<QuotaRefusal>,
+    /// The account named in the path, as found.
+    pub account: Option<Option<Rc<AccountRecord>>>,
+}
+
+/// How far a step came.
+#[derive(Debug)]
+pub enum Step {
+    /// The request may pass.
+    Pass(Box<Admitted>),
+    /// It is refused.
+    Refuse(Box<Refused>),
+    /// A preflight: its headers, unless the origin is not admitted.
+    Preflight(Rc<Api>),
+    /// Something must be fetched first.
+    Need(Need),
+}
+
+/// A request that may pass.
+#[derive(Debug)]
+pub struct Admitted {
+    /// The API.
+    pub api: Rc<Api>,
+    /// Its endpoint.
+    pub endpoint: Endpoint,
+    /// The key.
+    pub key: Rc<KeyRecord>,
+    /// What it cost, in units.
+    pub cost: u32,
+    /// How its windows stand.
+    pub views: Vec<WindowView>,
+}
+
+/// A request that is refused.
+#[derive(Debug)]
+pub struct Refused {
+    /// Why.
+    pub denial: Denial,
+    /// The API, once known.
+    pub api: Option<Rc<Api>>,
+    /// The key, once known.
+    pub key: Option<Rc<KeyRecord>>,
+    /// How its windows stand, for a refusal for quota.
+    pub views: Vec<WindowView>,
+}
+
+impl Refused {
+    /// A refusal before any API is known.
+    pub fn bare(denial: Denial) -> Step {
+        Self::at(denial, None)
+    }
+
+    /// A refusal before any key is known.
+    pub fn at(denial: Denial, api: Option<Rc<Api>>) -> Step {
+        Step::Refuse(Box::new(Self {
+            denial,
+            api,
+            key: None,
+            views: Vec::new(),
+        }))
+    }
+}

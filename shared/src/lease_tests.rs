@@ -1,0 +1,157 @@
+use super::*;
+
+fn grant(lease: u64, units: u32, need: u32) -> Granted {
+    Granted {
+        lease,
+        units,
+        ttl: 1_000,
+        need,
+    }
+}
+
+fn paid(spend: Spend) -> bool {
+    matches!(spend, Spend::Paid { .. })
+}
+
+#[test]
+fn a_lease_is_spent_only_within_its_time_from_sending() {
+    let mut purse = Purse::default();
+    assert_eq!(purse.spend(0, 1), Spend::Ask);
+    purse.granted(0, 300, &grant(1, 5, 1), &[]);
+    assert!(paid(purse.spend(999, 1)));
+    assert_eq!(purse.spend(1_000, 1), Spend::Ask);
+    assert_eq!(purse.take_over(1_000), [Over { lease: 1, spent: 2 }]);
+    assert_eq!(purse.take_over(1_000), []);
+}
+
+#[test]
+fn an_answer_later_than_its_lease_pays_for_the_waiting_request_only() {
+    let mut purse = Purse::default();
+    purse.granted(0, 1_500, &grant(1, 5, 1), &[]);
+    assert_eq!(purse.spend(1_500, 1), Spend::Ask);
+    assert_eq!(purse.take_over(1_500), [Over { lease: 1, spent: 1 }]);
+}
+
+#[test]
+fn a_cost_may_be_paid_from_two_leases_and_never_more_than_is_held() {
+    let mut purse = Purse::default();
+    purse.granted(0, 0, &grant(1, 2, 0), &[]);
+    purse.granted(100, 100, &grant(2, 3, 0), &[]);
+    assert!(paid(purse.spend(200, 4)));
+    assert_eq!(purse.spend(200, 2), Spend::Ask);
+    assert!(paid(purse.spend(200, 1)));
+    assert_eq!(
+        purse.take_over(2_000),
+        [Over { lease: 1, spent: 2 }, Over { lease: 2, spent: 3 }]
+    );
+}
+
+#[test]
+fn a_refusal_is_repeated_until_it_lapses_and_only_for_as_much() {
+    let mut purse = Purse::default();
+    let refusal = QuotaRefusal {
+        retry_in: 45_000,
+        violated: vec![Window::Minute],
+    };
+    purse.exhausted(0, 10, 3, &refusal, 1_000, &[]);
+    assert_eq!(
+        purse.spend(510, 3),
+        Spend::Refused(QuotaRefusal {
+            retry_in: 44_500,
+            violated: vec![Window::Minute]
+        })
+    );
+    assert_eq!(purse.spend(510, 2), Spend::Ask);
+    assert_eq!(purse.spend(1_000, 3), Spend::Ask);
+}
+
+#[test]
+fn a_refusal_is_not_repeated_for_a_higher_cost_whose_room_comes_later() {
+    let mut purse = Purse::default();
+    let refusal = |retry_in| QuotaRefusal {
+        retry_in,
+        violated: vec![Window::Minute],
+    };
+    purse.exhausted(0, 0, 1, &refusal(5_000), 1_000, &[]);
+    assert_eq!(purse.spend(1, 4), Spend::Ask);
+    purse.exhausted(1, 2, 4, &refusal(20_000), 1_000, &[]);
+    let told = |spend| match spend {
+        Spend::Refused(refusal) => refusal.retry_in,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(told(purse.spend(2, 4)), 20_000);
+    assert_eq!(told(purse.spend(2, 1)), 4_998);
+}
+
+#[test]
+fn renewal_is_asked_for_ahead_of_the_end_and_once() {
+    let mut purse = Purse::default();
+    purse.granted(0, 0, &grant(1, 100, 1), &[]);
+    assert_eq!(purse.spend(100, 1), Spend::Paid { renew: false });
+    assert_eq!(purse.spend(601, 1), Spend::Paid { renew: true });
+    assert!(purse.begin_renewal());
+    assert!(!purse.begin_renewal());
+    assert_eq!(purse.spend(602, 1), Spend::Paid { renew: false });
+    purse.end_renewal();
+    assert_eq!(purse.spend(603, 1), Spend::Paid { renew: true });
+}
+
+#[test]
+fn a_clock_that_steps_back_ends_what_was_measured_on_it() {
+    let mut purse = Purse::default();
+    purse.granted(5_000, 5_000, &grant(1, 10, 1), &[]);
+    assert!(purse.is_current(5_500));
+    assert!(!purse.is_current(4_000));
+    assert_eq!(purse.spend(4_001, 1), Spend::Ask);
+    assert_eq!(purse.take_over(4_001), [Over { lease: 1, spent: 1 }]);
+}
+
+#[test]
+fn what_was_sent_before_the_clock_stepped_back_is_not_measured_on_it() {
+    let mut purse = Purse::default();
+    assert_eq!(purse.spend(5_000, 1), Spend::Ask);
+    assert!(!purse.is_current(4_000));
+    purse.granted(5_000, 4_100, &grant(1, 10, 1), &[]);
+    purse.confirmed(5_000, 4_100, 1_000);
+    assert!(!purse.is_current(4_100));
+    assert_eq!(purse.spend(4_100, 1), Spend::Ask);
+    assert_eq!(purse.take_over(4_100), [Over { lease: 1, spent: 1 }]);
+    purse.granted(5_001, 5_001, &grant(2, 10, 1), &[]);
+    assert!(paid(purse.spend(5_001, 1)));
+}
+
+#[test]
+fn want_follows_the_pace() {
+    let mut purse = Purse::default();
+    assert_eq!(purse.want(1_000), FIRST_WANT);
+    purse.granted(
+        0,
+        0,
+        &Granted {
+            ttl: 60_000,
+            ..grant(1, 10_000, 0)
+        },
+        &[],
+    );
+    for ms in 0..1_000 {
+        assert!(paid(purse.spend(ms, 1)));
+    }
+    let want = purse.want(1_000);
+    assert!((1_200..=1_260).contains(&want), "{want}");
+}
+
+#[test]
+fn callers_see_what_is_left_including_what_the_gate_holds() {
+    let mut purse = Purse::default();
+    let standing = Standing {
+        window: Window::Minute,
+        limit: 100,
+        left: 90,
+        reset_in: 61_000,
+    };
+    purse.granted(0, 0, &grant(1, 10, 1), &[standing]);
+    assert_eq!(purse.view(0)[0].remaining, 99);
+    assert!(paid(purse.spend(1, 1)));
+    assert_eq!(purse.view(1)[0].remaining, 98);
+    assert_eq!(purse.view(1_000)[0].reset_in, 60_000);
+}
