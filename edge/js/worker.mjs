@@ -218,6 +218,7 @@ export class Guard extends DurableObject {
       pending.push(value === "" ? KV.delete(name) : KV.put(name, value));
     }
     await Promise.all(pending);
+    this.#run((core) => core.pushed());
     return result;
   }
 

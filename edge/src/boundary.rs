@@ -219,6 +219,11 @@ impl GuardCore {
         self.0.push(message, now as Millis).map_err(failure)
     }
 
+    /// KV has what the last push planned.
+    pub fn pushed(&mut self) -> Result<(), JsValue> {
+        self.0.pushed().map_err(failure)
+    }
+
     /// When the alarm is to be set, if it must be.
     pub fn take_alarm(&mut self) -> Option<f64> {
         self.0.take_alarm().map(|at| at as f64)

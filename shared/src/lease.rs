@@ -6,6 +6,7 @@
 
 use crate::Millis;
 use crate::ledger::Standing;
+use crate::report::PATIENCE_MS;
 use crate::window::Window;
 
 /// What a gate wants of a key whose pace it does not know yet, in units.
@@ -30,7 +31,8 @@ pub struct Purse {
     refusals: Vec<Refusal>,
     current_until: Millis,
     standing: Vec<Kept>,
-    renewing: bool,
+    /// Since when a renewal is under way.
+    renewing: Option<Millis>,
     pace: Pace,
 }
 
@@ -182,14 +184,24 @@ impl Purse {
             .clamp(FIRST_WANT, MOST_WANT)
     }
 
-    /// Notes that a renewal is under way; `false` if one is already.
-    pub fn begin_renewal(&mut self) -> bool {
-        !std::mem::replace(&mut self.renewing, true)
+    /// Notes that a renewal is under way; `false` if one is already. One that was cut off counts no more after
+    /// [`PATIENCE_MS`].
+    pub fn begin_renewal(&mut self, now: Millis) -> bool {
+        let begun = !self.is_renewing(now);
+        if begun {
+            self.renewing = Some(now);
+        }
+        begun
+    }
+
+    fn is_renewing(&self, now: Millis) -> bool {
+        self.renewing
+            .is_some_and(|since| now.abs_diff(since) < PATIENCE_MS)
     }
 
     /// Notes that the renewal is over, however it ended.
     pub fn end_renewal(&mut self) {
-        self.renewing = false;
+        self.renewing = None;
     }
 
     /// Takes in a grant. The waiting request's cost is paid from it.
@@ -358,7 +370,7 @@ impl Purse {
 
     /// Ahead of need: when the newest lease is past three fifths of its time, or three quarters spent.
     fn wants_renewal(&self, now: Millis) -> bool {
-        if self.renewing || !self.refusals.is_empty() {
+        if self.is_renewing(now) || !self.refusals.is_empty() {
             return false;
         }
         self.leases.last().is_none_or(|newest| {

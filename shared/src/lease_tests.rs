@@ -89,8 +89,8 @@ fn renewal_is_asked_for_ahead_of_the_end_and_once() {
     purse.granted(0, 0, &grant(1, 100, 1), &[]);
     assert_eq!(purse.spend(100, 1), Spend::Paid { renew: false });
     assert_eq!(purse.spend(601, 1), Spend::Paid { renew: true });
-    assert!(purse.begin_renewal());
-    assert!(!purse.begin_renewal());
+    assert!(purse.begin_renewal(601));
+    assert!(!purse.begin_renewal(601));
     assert_eq!(purse.spend(602, 1), Spend::Paid { renew: false });
     purse.end_renewal();
     assert_eq!(purse.spend(603, 1), Spend::Paid { renew: true });

@@ -4,10 +4,14 @@
 //! acknowledged it; the guard takes a number from a gate once. So nothing is counted twice, and nothing is
 //! lost while the isolate lives.
 
+use crate::Millis;
 use crate::lease::Over;
 use crate::message::{MAX_USAGE_ROWS, Report, Settled};
 use crate::usage::{Tally, UsageCell, UsageSheet};
 
+/// After how many milliseconds a call that was neither answered nor failed is taken for cut off: the runtime
+/// may end a request, and all that it awaits, at any moment. Longer than any call to a guard may take.
+pub const PATIENCE_MS: Millis = 15_000;
 /// The most usage cells kept while a guard can't be reached.
 const MAX_CELLS: usize = 20_000;
 /// The most settled leases kept likewise; the rest stay spent.
@@ -20,7 +24,8 @@ pub struct Reporter {
     settled: Vec<Settled>,
     usage: UsageSheet,
     unacknowledged: Option<Report>,
-    under_way: bool,
+    /// Since when the report is under way.
+    under_way: Option<Millis>,
     dropped: u64,
 }
 
@@ -68,13 +73,17 @@ impl Reporter {
         self.settled.is_empty() && self.usage.is_empty() && self.unacknowledged.is_none()
     }
 
-    /// The report to send now, if there is one and none is under way. The call must be followed by
-    /// [`Self::acknowledge`] or [`Self::fail`].
-    pub fn take(&mut self) -> Option<Report> {
-        if self.under_way || self.is_empty() {
+    /// The report to send now, if there is one and none is under way. The call is followed by
+    /// [`Self::acknowledge`] or [`Self::fail`]; should it be cut off without either, the report is given out
+    /// again after [`PATIENCE_MS`].
+    pub fn take(&mut self, now: Millis) -> Option<Report> {
+        let waits = self
+            .under_way
+            .is_some_and(|since| now.abs_diff(since) < PATIENCE_MS);
+        if waits || self.is_empty() {
             return None;
         }
-        self.under_way = true;
+        self.under_way = Some(now);
         if self.unacknowledged.is_none() {
             self.seq += 1;
             self.unacknowledged = Some(Report {
@@ -90,13 +99,13 @@ impl Reporter {
     pub fn acknowledge(&mut self, seq: u64) {
         if self.unacknowledged.as_ref().is_some_and(|r| r.seq == seq) {
             self.unacknowledged = None;
-            self.under_way = false;
+            self.under_way = None;
         }
     }
 
     /// The report under way got no answer; it will be repeated.
     pub fn fail(&mut self) {
-        self.under_way = false;
+        self.under_way = None;
     }
 }
 
@@ -125,19 +134,28 @@ mod tests {
     fn a_report_is_repeated_unchanged_until_acknowledged() {
         let mut reporter = Reporter::default();
         reporter.count(cell(1), &ONE);
-        let first = reporter.take().unwrap();
+        let first = reporter.take(0).unwrap();
         reporter.count(cell(2), &ONE);
-        assert_eq!(reporter.take(), None);
+        assert_eq!(reporter.take(0), None);
         reporter.fail();
-        assert_eq!(reporter.take().unwrap(), first);
+        assert_eq!(reporter.take(0).unwrap(), first);
         reporter.acknowledge(first.seq);
-        let second = reporter.take().unwrap();
+        let second = reporter.take(0).unwrap();
         assert_eq!(second.seq, first.seq + 1);
         assert_eq!(second.usage[0].cell, cell(2));
         reporter.acknowledge(first.seq);
         assert!(!reporter.is_empty());
         reporter.acknowledge(second.seq);
         assert!(reporter.is_empty());
+    }
+
+    #[test]
+    fn a_report_whose_call_was_cut_off_is_given_out_again() {
+        let mut reporter = Reporter::default();
+        reporter.count(cell(1), &ONE);
+        let first = reporter.take(0).unwrap();
+        assert_eq!(reporter.take(PATIENCE_MS - 1), None);
+        assert_eq!(reporter.take(PATIENCE_MS).unwrap(), first);
     }
 
     #[test]

@@ -248,10 +248,9 @@ async fn kv_keeps_the_newest_version_although_writes_of_two_pushes_overtake_each
 
 /// What was last written to KV of a record, as pushes have it.
 fn newest(history: &[KvVersion], kind: &str, id: &str) -> Value {
-    let records = history.iter().map(KvVersion::record);
+    let mut records = history.iter().map(KvVersion::record);
     let mut record = records
-        .filter(|record| record["id"] == *id)
-        .last()
+        .rfind(|record| record["id"] == *id)
         .expect("KV has the record");
     record["kind"] = kind.into();
     record

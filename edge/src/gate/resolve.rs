@@ -188,7 +188,7 @@ impl GateCode {
         let name = guard_name(account).ok_or_else(|| IoError("no account id".to_owned()))?;
         let report = self.with(|isolate| {
             isolate.counters.guard_calls += 1;
-            isolate.reporter(account).take()
+            isolate.reporter(account).take(boundary::now())
         });
         let call = GuardCall {
             report: report.flatten(),

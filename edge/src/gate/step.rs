@@ -218,7 +218,7 @@ impl Isolate {
         };
         match (spend, &memo.refused) {
             (Spend::Paid { renew }, _) => {
-                if renew && self.slot(hash, now).purse.begin_renewal() {
+                if renew && self.slot(hash, now).purse.begin_renewal(now) {
                     self.work.push(Work::Renew(hash));
                 }
                 self.pass(request, cost, now)

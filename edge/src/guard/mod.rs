@@ -26,6 +26,8 @@ pub struct GuardCode {
     config: Config,
     store: Store,
     outbox: Outbox,
+    /// APIs, and the versions at which they lost hosts, of the push that is being written to KV.
+    lost_names: Vec<(String, u64)>,
 }
 
 impl GuardCode {
@@ -38,6 +40,7 @@ impl GuardCode {
             config: Config::from_env(env)?,
             store: Store::open(sql, id)?,
             outbox: Outbox::default(),
+            lost_names: Vec::new(),
         })
     }
 

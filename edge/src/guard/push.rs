@@ -28,6 +28,7 @@ impl GuardCode {
     pub fn push(&mut self, message: &str, now: Millis) -> Result<String, String> {
         let push: GuardPush = serde_json::from_str(message).map_err(|e| e.to_string())?;
         let mut writes = Writes::new();
+        self.lost_names.clear();
         let reply = if self.is_replay(&push.delivery, now)? {
             GuardPushAnswer::Replayed
         } else {
@@ -45,6 +46,21 @@ impl GuardCode {
         Ok(lines)
     }
 
+    /// KV has what the last push planned. Names that records lost are gone from KV then, and another record may
+    /// have them: to delete them once more, should the same version come again, would take them from it.
+    ///
+    /// # Errors
+    /// A sentence for the log.
+    pub fn pushed(&mut self) -> Result<(), String> {
+        for (id, version) in std::mem::take(&mut self.lost_names) {
+            self.store.exec(
+                "delete from names where kind = 'api' and id = ? and gone_at_version = ?",
+                vec![text(&id), int(version)?],
+            )?;
+        }
+        Ok(())
+    }
+
     fn is_replay(&self, delivery: &str, now: Millis) -> Result<bool, String> {
         let forget = now.saturating_sub(DELIVERY_MEMORY_MS);
         self.store.exec(
@@ -59,7 +75,7 @@ impl GuardCode {
     }
 
     /// Keeps a record if it is newer; says whether it was.
-    fn apply(&self, record: &Record, writes: Option<&mut Writes>) -> Result<bool, String> {
+    fn apply(&mut self, record: &Record, writes: Option<&mut Writes>) -> Result<bool, String> {
         let (kind, id, version) = (record.kind(), record.id(), record.version());
         let at_hand = first_number(&self.store.exec(
             "select version from records where kind = ? and id = ?",
@@ -79,7 +95,7 @@ impl GuardCode {
     }
 
     /// What KV must hold of a record; later records of a push replace earlier ones.
-    fn plan_writes(&self, record: &Record, writes: &mut Writes) -> Result<(), String> {
+    fn plan_writes(&mut self, record: &Record, writes: &mut Writes) -> Result<(), String> {
         let names = |condition: &str, version: Option<u64>| {
             let query = format!("select name from names where kind = ? and id = ? and {condition}");
             let mut values = vec![text(record.kind()), text(record.id())];
@@ -89,6 +105,10 @@ impl GuardCode {
         let gone = names("gone_at_version = ?", Some(record.version()))?;
         let kept = names("gone_at_version is null", None)?;
         let body = body_of(record)?;
+        if matches!(record, Record::Api(_)) && !gone.is_empty() {
+            self.lost_names
+                .push((record.id().to_owned(), record.version()));
+        }
         for name in gone {
             // KV's copies under a key's former hashes stay, and say that they are former.
             let value = matches!(record, Record::Key(_)).then(|| body.clone());

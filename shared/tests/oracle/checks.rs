@@ -7,7 +7,7 @@ use shared::window::Window;
 
 use super::naive::span_ms;
 use super::world::World;
-use crate::quota::{Mutation, lease_time};
+use crate::quota::Mutation;
 
 /// A violation says what was violated.
 pub type Checked = Result<(), String>;
@@ -34,7 +34,11 @@ impl Refusal {
         Self {
             ledger: world.guard.memory.ledger.clone(),
             limits: world.record.limits,
-            ttl: lease_time(&world.record, world.lease_ms),
+            ttl: if world.record.is_strict() {
+                0
+            } else {
+                world.lease_ms
+            },
             guard_stepped: world.guard_stepped,
         }
     }

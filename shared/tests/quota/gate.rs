@@ -20,16 +20,19 @@ pub struct Gate {
     pub reporter: Reporter,
     version: u64,
     lease_ms: Millis,
-    calls: u32,
-    outstanding: BTreeMap<u32, Outstanding>,
+    /// How many calls it has made.
+    pub calls: u32,
+    /// Calls that the runtime has neither answered nor given up.
+    pub outstanding: BTreeMap<u32, Outstanding>,
     mutation: Mutation,
 }
 
+/// A call that is outstanding.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Outstanding {
-    sent_at: Millis,
+pub struct Outstanding {
     /// The waiting request's cost; `None`: nobody waits.
-    waiting: Option<u32>,
+    pub waiting: Option<u32>,
+    sent_at: Millis,
     renewal: bool,
     reports: bool,
 }
@@ -108,7 +111,7 @@ impl Gate {
         match self.purse.spend(now, cost) {
             Spend::Paid { renew } => Step {
                 events: vec![Event::Paid { cost }],
-                call: (renew && self.purse.begin_renewal()).then(|| self.ask(now, None)),
+                call: (renew && self.purse.begin_renewal(now)).then(|| self.ask(now, None)),
             },
             Spend::Refused(refusal) => Step {
                 events: vec![refused(cost, &refusal, true)],
@@ -151,16 +154,6 @@ impl Gate {
             Some(key) => self.key_answer(now, answer, key, &outstanding),
             None => Step::default(),
         }
-    }
-
-    /// Whether a request waits for an answer.
-    pub fn has_waiting(&self) -> bool {
-        self.outstanding.values().any(|o| o.waiting.is_some())
-    }
-
-    /// Whether a call is outstanding.
-    pub fn awaits(&self, call: u32) -> bool {
-        self.outstanding.contains_key(&call)
     }
 
     /// The runtime says that a call failed. A waiting request is answered 503.
@@ -272,7 +265,7 @@ impl Gate {
 
     fn take_report(&mut self, now: Millis) -> Option<Report> {
         self.reporter.settle(KEY, self.purse.take_over(now));
-        self.reporter.take()
+        self.reporter.take(now)
     }
 
     fn number(&mut self, ask: Option<KeyAsk>, report: Option<Report>) -> Call {

@@ -6,7 +6,6 @@ pub mod guard;
 
 use std::hash::{Hash, Hasher};
 
-use shared::Millis;
 use shared::message::{KeyAnswer, KeyAsk, Report};
 use shared::record::{Enforcement, KeyRecord, KeyState, RateLimits};
 use shared::token::KeyHash;
@@ -16,6 +15,7 @@ pub const KEY: &str = "key_1";
 
 /// A deliberate fault, to show that the checks can fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(dead_code, reason = "no test binary builds in all of them")]
 pub enum Mutation {
     /// As designed.
     None,
@@ -108,9 +108,4 @@ pub fn record(version: u64, limits: RateLimits, strict: bool) -> KeyRecord {
             Enforcement::Leased
         },
     }
-}
-
-/// Milliseconds of a lease of the key.
-pub fn lease_time(record: &KeyRecord, lease_ms: Millis) -> Millis {
-    if record.is_strict() { 0 } else { lease_ms }
 }

@@ -1,6 +1,6 @@
 //! Bodies that are large, no text, broken off.
 
-use keyward_tests::{Call, PATIENCE, RawRequest, eventually, world};
+use keyward_tests::{Call, PATIENCE, RawRequest, World, eventually, world};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
@@ -65,27 +65,36 @@ async fn a_body_with_broken_framing_gets_an_answer() {
     survival.holds().await;
 }
 
+async fn half_a_request(world: &World, line: &str, rest: &str) -> TcpStream {
+    let address = world.edge.url().replace("http://", "");
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    let head = format!("{line} HTTP/1.1\r\nHost: api.example.test\r\n{rest}");
+    let written = stream.write_all(head.as_bytes()).await;
+    written.expect("the edge reads");
+    stream
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_that_hang_up_in_the_middle_leave_nothing_behind() {
     let world = world!();
     let survival = Survival::begin(&world).await;
-    let address = world.edge.url().replace("http://", "");
-    let before = world.upstream.count();
+    let key = format!("Authorization: Bearer {}\r\n", survival.key.token);
+    let body = "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\nbegun";
     for path in ["/v1/customers", "/.keyward/verify", "/.keyward/push"] {
-        for _ in 0..10 {
-            let mut stream = TcpStream::connect(&address).await.expect("a connection");
-            let head = format!(
-                "POST {path} HTTP/1.1\r\nHost: api.example.test\r\nAuthorization: Bearer {}\r\n\
-                 Content-Type: application/json\r\nContent-Length: 1000\r\n\r\nbegun",
-                survival.key.token
-            );
-            let written = stream.write_all(head.as_bytes()).await;
-            written.expect("the edge reads");
+        for rest in ["", "X-Cut: off", &key, &format!("{key}{body}")] {
+            let line = format!("POST {path}");
+            drop(half_a_request(&world, &line, rest).await);
         }
     }
-    eventually("the requests arrive", PATIENCE, || async {
-        (world.upstream.count() >= before + 10).then_some(())
-    })
-    .await;
+    let before = world.upstream.count();
+    for number in 1..=10 {
+        let rest = format!("{key}\r\n");
+        let waiting = half_a_request(&world, "GET /slow/60000", &rest).await;
+        eventually("the request arrives", PATIENCE, || async {
+            (world.upstream.count() >= before + number).then_some(())
+        })
+        .await;
+        drop(waiting);
+    }
     survival.holds().await;
 }

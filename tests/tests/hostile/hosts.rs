@@ -60,7 +60,12 @@ async fn no_host_two_hosts_and_hosts_that_are_no_text_reach_nobody() {
     let survival = Survival::begin(&world).await;
     let token = &survival.key.token;
     let before = world.upstream.count();
-    for host in [&b""[..], b"\xff\xfe", b"api.example.test\x80", b"\xc3\xa4.test"] {
+    for host in [
+        &b""[..],
+        b"\xff\xfe",
+        b"api.example.test\x80",
+        b"\xc3\xa4.test",
+    ] {
         let answer = with_host(&world, token, host).await;
         assert_eq!(answer.status, 400, "{host:?} {}", answer.text());
     }

@@ -119,7 +119,11 @@ async fn the_reserved_paths_are_reserved_in_every_spelling() {
         let body = answer.problem(404, "unknown_route");
         assert_eq!(body["detail"], "There is nothing here");
     }
-    for path in ["/.keyward/./health", "/x/../.keyward/health", "/.keyward%2fhealth"] {
+    for path in [
+        "/.keyward/./health",
+        "/x/../.keyward/health",
+        "/.keyward%2fhealth",
+    ] {
         get(&world, token, path).await.refusal(400, "bad_request");
     }
     assert_eq!(world.upstream.count(), before);

@@ -1,5 +1,6 @@
 //! A request that is counted at the edge is counted once in the control plane.
 
+mod hung_up;
 mod relay;
 
 use std::collections::BTreeMap;

@@ -6,6 +6,9 @@ use std::fmt;
 /// What a test writes, on a line of its own, when it can't run on this machine: `SKIPPED: name: why`.
 const SKIPPED: &str = "SKIPPED: ";
 
+/// What cargo writes for each runner that did not end well.
+const RUNNER_FAILED: &str = "error: test failed, to rerun pass";
+
 /// Tests by outcome.
 #[derive(Default)]
 pub struct Count {
@@ -13,6 +16,10 @@ pub struct Count {
     failed: usize,
     ignored: usize,
     skips: BTreeSet<String>,
+    /// Runners that failed, by cargo's word.
+    failed_runners: usize,
+    /// Runners that failed and said so themselves.
+    failed_results: usize,
 }
 
 impl Count {
@@ -21,9 +28,12 @@ impl Count {
         self.failed += 1;
     }
 
-    /// Failures so far.
-    pub fn failed(&self) -> usize {
-        self.failed
+    /// Notes how cargo itself ended. What crashed or did not compile has no result of its own, and counts as one
+    /// failure each.
+    pub fn end(&mut self, succeeded: bool) {
+        let crashed = self.failed_runners.saturating_sub(self.failed_results);
+        let unexplained = usize::from(!succeeded && self.failed_runners == 0);
+        self.failed += crashed + unexplained;
     }
 
     /// Whether something passed and nothing failed: a run without tests shows nothing.
@@ -65,12 +75,15 @@ impl Scanner {
             count.skips.insert(skip.to_owned());
             return true;
         }
-        if line == "successes:" {
+        if line.starts_with(RUNNER_FAILED) {
+            count.failed_runners += 1;
+        } else if line == "successes:" {
             self.in_successes = true;
         } else if line == "failures:" {
             self.in_successes = false;
         } else if let Some(numbers) = line.strip_prefix("test result:") {
             self.in_successes = false;
+            count.failed_results += usize::from(numbers.trim_start().starts_with("FAILED"));
             count.passed += number_before(numbers, "passed");
             count.failed += number_before(numbers, "failed");
             count.ignored += number_before(numbers, "ignored");
@@ -127,6 +140,27 @@ mod tests {
     fn the_output_of_failed_tests_is_shown() {
         let (_, shown) = scan("successes:\nnoise\nfailures:\n---- b stdout ----\nwhy");
         assert_eq!(shown, ["failures:", "---- b stdout ----", "why"]);
+    }
+
+    #[test]
+    fn a_runner_that_crashed_counts_as_one_failure() {
+        let (mut count, _) = scan(
+            "test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.00s\n\
+             error: test failed, to rerun pass `-p a --lib`\n\
+             error: test failed, to rerun pass `-p b --test c`",
+        );
+        count.end(false);
+        assert_eq!(count.to_string(), "3 passed, 3 failed, 0 skipped");
+    }
+
+    #[test]
+    fn what_does_not_compile_counts_as_one_failure() {
+        let (mut count, _) = scan("error: could not compile `a`");
+        count.end(false);
+        assert_eq!(count.to_string(), "0 passed, 1 failed, 0 skipped");
+        let mut count = Count::default();
+        count.end(true);
+        assert_eq!(count.to_string(), "0 passed, 0 failed, 0 skipped");
     }
 
     #[test]

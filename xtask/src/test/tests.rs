@@ -22,7 +22,6 @@ pub fn run(project: &Project, tools: &Tools, count: &mut Count) -> Result<()> {
         .spawn()
         .map_err(|error| exec::start_error("cargo", &error))?;
     let (out, err) = (child.stdout.take(), child.stderr.take());
-    let failed_before = count.failed();
     let shared = Mutex::new(std::mem::take(count));
     std::thread::scope(|scope| {
         // A test writes to either stream, and both have to be emptied.
@@ -33,10 +32,7 @@ pub fn run(project: &Project, tools: &Tools, count: &mut Count) -> Result<()> {
     *count = shared
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    // A test binary that crashed or did not compile has no result line of its own.
-    if !status.success() && count.failed() == failed_before {
-        count.fail();
-    }
+    count.end(status.success());
     Ok(())
 }
 
