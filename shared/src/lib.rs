@@ -2,6 +2,15 @@
 //!
 //! Nothing here does I/O, reads a clock or draws randomness: facts, entropy and `now` are passed in,
 //! so that the same inputs always give the same answer, in production, in tests and in a model checker.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
 
 pub mod account;
 pub mod assertion;
