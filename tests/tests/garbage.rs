@@ -49,17 +49,20 @@ impl<'a> Cost<'a> {
         assert_eq!(after.kv_writes, self.before.kv_writes, "{what}");
     }
 
-    /// Asserts at most two calls of guards for each second, the first and the last counted whole.
+    /// Asserts at most two calls of guards and two reads of KV for each second, the first and the last counted whole.
     async fn is_small(&self, what: &str) {
         let after = self.world.edge.counters().await;
         let elapsed = self.began.elapsed();
         let calls = after.guard_calls - self.before.guard_calls;
+        let reads = after.kv_reads - self.before.kv_reads;
         let seconds = elapsed.as_millis().div_ceil(1_000) + 1;
-        println!("{what}: {calls} calls of guards in {elapsed:?}");
-        assert!(
-            u128::from(calls) <= 2 * seconds,
-            "{calls} calls of guards for {what} in {elapsed:?}"
-        );
+        println!("{what}: {calls} calls of guards, {reads} reads of KV in {elapsed:?}");
+        for (what_of, count) in [("calls of guards", calls), ("reads of KV", reads)] {
+            assert!(
+                u128::from(count) <= 2 * seconds,
+                "{count} {what_of} for {what} in {elapsed:?}"
+            );
+        }
     }
 }
 

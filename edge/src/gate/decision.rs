@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use shared::Millis;
 use shared::account::AccountRecord;
 use shared::denial::Denial;
 use shared::lease::{QuotaRefusal, WindowView};
@@ -58,6 +59,10 @@ pub struct Memo {
     pub refused: Option<QuotaRefusal>,
     /// The account named in the path, as found.
     pub account: Option<Option<Rc<AccountRecord>>>,
+    /// Until when this request waits for others that ask what it needs.
+    pub follow_until: Option<Millis>,
+    /// The key about which this request asks, while others wait.
+    pub asking: Option<KeyHash>,
 }
 
 /// How far a step came.

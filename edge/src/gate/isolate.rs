@@ -60,6 +60,10 @@ pub struct KeySlot {
     pub absent_until: Millis,
     /// What this gate holds of its quota.
     pub purse: Purse,
+    /// Whether the guard's last answer left nothing for another request.
+    pub scarce: bool,
+    /// Since when a request asks about it while others wait.
+    pub asked_at: Option<Millis>,
 }
 
 impl KeySlot {

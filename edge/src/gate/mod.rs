@@ -7,6 +7,7 @@ mod answer;
 mod background;
 pub mod control;
 mod decision;
+mod follow;
 pub mod head;
 mod isolate;
 mod plan;
@@ -108,19 +109,31 @@ impl GateCode {
         let mut memo = Memo::default();
         let mut next = first;
         let mut now = now;
-        for _ in 0..MAX_NEEDS {
+        let mut needs = 0;
+        let made = loop {
             if let Some(need) = next.take() {
-                self.resolve(need, &mut memo).await;
+                if !self.another_asked(&need, &mut memo).await {
+                    needs += 1;
+                    let of_guard = matches!(need, Need::Guard(_));
+                    self.resolve(need, &mut memo).await;
+                    if of_guard {
+                        self.end_asking(&mut memo);
+                    }
+                }
                 now = boundary::now();
             }
             match self.with(|isolate| isolate.step(head, &memo, now)) {
-                Some(Step::Need(need)) => next = Some(need),
-                Some(step) => return (step, now),
-                None => break,
+                Some(Step::Need(need)) if needs < MAX_NEEDS => next = Some(need),
+                Some(Step::Need(_)) | None => break None,
+                Some(step) => break Some(step),
             }
-        }
-        log("a decision was given up: its facts kept changing");
-        (answer::unavailable(), now)
+        };
+        self.end_asking(&mut memo);
+        let made = made.unwrap_or_else(|| {
+            log("a decision was given up: its facts kept changing");
+            answer::unavailable()
+        });
+        (made, now)
     }
 
     /// The upstream began its answer.

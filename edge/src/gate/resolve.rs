@@ -276,10 +276,9 @@ fn take_in(
                 ttl,
                 need,
             };
-            isolate
-                .slot(hash, now)
-                .purse
-                .granted(sent_at, now, &grant, &standing);
+            let slot = isolate.slot(hash, now);
+            slot.scarce = units <= need;
+            slot.purse.granted(sent_at, now, &grant, &standing);
             if ttl > 0 {
                 isolate.holding.insert(hash);
             }
@@ -293,9 +292,9 @@ fn take_in(
             memo.confirmed = Some(question.version);
             let refusal = QuotaRefusal { retry_in, violated };
             let asked = question.need;
-            isolate
-                .slot(hash, now)
-                .purse
+            let slot = isolate.slot(hash, now);
+            slot.scarce = true;
+            slot.purse
                 .exhausted(sent_at, now, asked, &refusal, ttl, &standing);
             memo.refused = Some(refusal);
         }
