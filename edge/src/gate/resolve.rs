@@ -22,7 +22,7 @@ impl GateCode {
         match need {
             Need::Api(host) => self.read_api(&host, memo).await,
             Need::Record(hash) => self.read_record(hash, memo).await,
-            Need::Guard(question) => self.ask(&question, memo).await,
+            Need::Guard(question) => self.ask(&question, question.need, memo).await,
             Need::Account { id, holder } => self.read_account(&id, &holder, memo).await,
         }
     }
@@ -101,12 +101,13 @@ impl GateCode {
         });
     }
 
-    /// Asks the guard about a key, for a waiting request, and takes its answer in.
-    pub async fn ask(&self, question: &Question, memo: &mut Memo) {
+    /// Asks the guard about a key and takes its answer in. `waiting` is what the waiting request costs; 0 when
+    /// none waits.
+    async fn ask(&self, question: &Question, waiting: u32, memo: &mut Memo) {
         let sent_at = boundary::now();
-        let lease_ms = self.with(|i| i.config.lease_ms).unwrap_or(0);
         let want = self.with(|isolate| {
             isolate.settle(question.hash, sent_at);
+            let lease_ms = isolate.config.lease_ms;
             isolate.slot(question.hash, sent_at).purse.want(lease_ms)
         });
         let call = GuardCall {
@@ -118,18 +119,13 @@ impl GateCode {
             }),
             ..self.empty_call()
         };
-        match self.call_guard(&question.account, &call).await {
-            Err(_) => memo.guard_failed = true,
-            Ok(answer) => match answer.key {
-                None => memo.guard_failed = true,
-                Some(answer) => {
-                    let now = boundary::now();
-                    self.with(|isolate| {
-                        take_in(isolate, question, question.need, answer, memo, sent_at, now);
-                    });
-                }
-            },
-        }
+        let answer = self.call_guard(&question.account, &call).await;
+        let Some(answer) = answer.ok().and_then(|answer| answer.key) else {
+            memo.guard_failed = true;
+            return;
+        };
+        let now = boundary::now();
+        self.with(|isolate| take_in(isolate, question, waiting, answer, memo, sent_at, now));
     }
 
     /// Asks for the next lease of a key, ahead of its need.
@@ -143,30 +139,13 @@ impl GateCode {
                 need: 1,
             })
         });
-        let Some(question) = question.flatten() else {
-            return;
-        };
-        let mut memo = Memo::default();
-        let sent_at = boundary::now();
-        let lease_ms = self.with(|i| i.config.lease_ms).unwrap_or(0);
-        let want = self.with(|i| i.slot(hash, sent_at).purse.want(lease_ms));
-        self.with(|isolate| isolate.settle(hash, sent_at));
-        let call = GuardCall {
-            ask: Some(KeyAsk {
-                hash,
-                version: question.version,
-                want: want.unwrap_or(1),
-                need: 1,
-            }),
-            ..self.empty_call()
-        };
-        let answer = self.call_guard(&question.account, &call).await;
-        let now = boundary::now();
+        if let Some(question) = question.flatten() {
+            self.ask(&question, 0, &mut Memo::default()).await;
+        }
         self.with(|isolate| {
-            if let Some(answer) = answer.ok().and_then(|a| a.key) {
-                take_in(isolate, &question, 0, answer, &mut memo, sent_at, now);
+            if let Some(slot) = isolate.keys.peek_mut(&hash) {
+                slot.purse.end_renewal();
             }
-            isolate.slot(hash, now).purse.end_renewal();
         });
     }
 
