@@ -135,7 +135,8 @@ impl Ledger {
         let Some(place) = self.open.iter().position(|l| l.id == id) else {
             return 0;
         };
-        let lease = self.open.swap_remove(place);
+        // In order: what is forgotten first is the oldest.
+        let lease = self.open.remove(place);
         let spent = spent.min(lease.units);
         for window in Window::ALL {
             let counter = self.counter_mut(window);

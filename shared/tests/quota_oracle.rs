@@ -68,9 +68,9 @@ fn the_oracle_finds_the_limit_broken_when_units_come_back_at_a_leases_end_withou
 }
 
 #[test]
-fn the_oracle_finds_the_limit_broken_when_a_lease_is_measured_from_the_answers_arrival() {
+fn the_oracle_finds_units_spent_too_late_when_a_lease_is_measured_from_the_answers_arrival() {
     let why = counterexample(Mutation::LeaseFromArrival, 1_000).unwrap_or_default();
-    assert!(why.contains("over the limit"), "{why}");
+    assert!(why.contains("too late"), "{why}");
 }
 
 #[test]

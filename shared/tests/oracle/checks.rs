@@ -81,7 +81,7 @@ impl Refusal {
 impl World {
     /// The ledger counts what it must: neither less than was admitted, nor more than is out or was spent.
     pub(super) fn check_ledger(&self) -> Checked {
-        if self.mutation != Mutation::None {
+        if !self.mutation.keeps_books() {
             return Ok(());
         }
         let ledger_now = self.ledger_clock();
@@ -117,7 +117,7 @@ impl World {
         let Some((_, refusal)) = refusals.range(..=cost).next_back() else {
             return Err(format!("{cost} refused, but not by the guard"));
         };
-        if refusal.guard_stepped != self.guard_stepped || self.mutation != Mutation::None {
+        if refusal.guard_stepped != self.guard_stepped || !self.mutation.keeps_books() {
             return Ok(());
         }
         // Two clocks that read whole milliseconds may differ by one.
@@ -126,7 +126,7 @@ impl World {
 
     /// Every request was counted once; a gate that was killed may have taken some along.
     pub(super) fn check_usage(&self) -> Checked {
-        if !matches!(self.mutation, Mutation::None | Mutation::EveryReportTaken) {
+        if self.mutation == Mutation::AnswerBeforeDebit {
             return Ok(());
         }
         for (gate, counted) in &self.counts {

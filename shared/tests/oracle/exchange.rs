@@ -8,7 +8,7 @@ use super::truth::Grant;
 use super::world::{World, reading};
 use crate::quota::gate::{Event, Step};
 use crate::quota::guard::Handled;
-use crate::quota::{Answer, Call, KEY, Mutation};
+use crate::quota::{Answer, Call, KEY};
 
 impl World {
     pub(super) fn request(&mut self, place: usize, cost: u32) -> Checked {
@@ -89,7 +89,7 @@ impl World {
                 retry_in, violated, ..
             }) => {
                 let refusal = Refusal::of(self);
-                if self.mutation == Mutation::None {
+                if self.mutation.keeps_books() {
                     self.check_violated(need, violated)?;
                     refusal.check_exact(self.guard_clock(), *retry_in, need)?;
                 }

@@ -10,6 +10,7 @@ pub mod truth;
 mod windows;
 pub mod world;
 
+use crate::quota::Mutation;
 use proptest::test_runner::{Config, FileFailurePersistence};
 
 /// `PROPTEST_CASES` widens every test by the same factor: it is the number of cases in place of 256.
@@ -25,5 +26,12 @@ pub fn config(cases: u32) -> Config {
         failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
         max_shrink_iters: 50_000,
         ..Config::default()
+    }
+}
+
+impl Mutation {
+    /// Whether the guard's books are right, so that they can be held against the truth.
+    fn keeps_books(self) -> bool {
+        matches!(self, Self::None | Self::LeaseFromArrival)
     }
 }

@@ -24,6 +24,8 @@ pub enum Op {
     AdvanceToBoundary(Millis, i64),
     /// Time passes to when an earlier admission leaves a rolling window, give or take microseconds.
     AdvanceToLeaving(Window, usize, i64),
+    /// Time passes to when a lease that a gate holds ends on its clock, give or take microseconds.
+    AdvanceToLeaseEnd(usize, i64),
     /// A request arrives at a gate.
     GateRequest { gate: usize, cost: u32 },
     /// So many requests of one unit arrive at a gate, each call answered at once.
@@ -38,10 +40,10 @@ pub enum Op {
     DeliverAnswer(usize),
     /// Everything under way arrives, and what follows from it.
     DeliverAll,
-    /// A call is lost; the gate is told so.
-    LoseCall(usize),
-    /// An answer is lost; the gate is told so.
-    LoseAnswer(usize),
+    /// A call is lost; the gate is told so, or what awaits it is cut off too.
+    LoseCall { pick: usize, told: bool },
+    /// An answer is lost, likewise.
+    LoseAnswer { pick: usize, told: bool },
     /// A call is under way twice.
     RepeatCall(usize),
     /// An answer is under way twice.
@@ -175,14 +177,15 @@ fn passing_time() -> impl Strategy<Value = Op> {
         2 => (boundary, nearly()).prop_map(|(ms, us)| Op::AdvanceToBoundary(ms, us)),
         4 => (rolling, any::<usize>(), nearly())
             .prop_map(|(window, pick, us)| Op::AdvanceToLeaving(window, pick, us)),
+        4 => (any::<usize>(), nearly()).prop_map(|(pick, us)| Op::AdvanceToLeaseEnd(pick, us)),
     ]
 }
 
 fn fault() -> impl Strategy<Value = Op> {
     let step = || prop_oneof![3 => 1..3_000_u64, 1 => 1..14_400_000_u64];
     prop_oneof![
-        2 => any::<usize>().prop_map(Op::LoseCall),
-        2 => any::<usize>().prop_map(Op::LoseAnswer),
+        2 => (any::<usize>(), any::<bool>()).prop_map(|(pick, told)| Op::LoseCall { pick, told }),
+        2 => (any::<usize>(), any::<bool>()).prop_map(|(pick, told)| Op::LoseAnswer { pick, told }),
         2 => any::<usize>().prop_map(Op::RepeatCall),
         1 => any::<usize>().prop_map(Op::RepeatAnswer),
         2 => any::<usize>().prop_map(Op::ReorderNetwork),

@@ -47,6 +47,11 @@ impl NaivePurse {
         Some(parts)
     }
 
+    /// When what is held ends.
+    pub fn ends(&self) -> impl Iterator<Item = Millis> + '_ {
+        self.held.iter().map(|held| held.end)
+    }
+
     /// Everything held ends.
     pub fn clear(&mut self) {
         self.held.clear();

@@ -79,7 +79,7 @@ pub struct Truth {
     pub grants: Vec<Grant>,
     admitted: Vec<Admission>,
     kept: Vec<Option<(u32, Millis)>>,
-    /// With a fault built in, only the limits are looked at.
+    /// With a guard that does not keep its books, only the limits are looked at.
     mutation: Mutation,
 }
 
@@ -114,7 +114,7 @@ impl Truth {
         for window in Window::ALL {
             self.check_limit(window, &admission)?;
         }
-        if self.mutation != Mutation::None {
+        if !self.mutation.keeps_books() {
             return Ok(());
         }
         let grant = &self.grants[grant];
@@ -172,7 +172,7 @@ impl Truth {
         back: u32,
         ledger_now: Millis,
     ) -> Result<(), String> {
-        if self.mutation != Mutation::None {
+        if !self.mutation.keeps_books() {
             return Ok(());
         }
         let Some(grant) = self.grants.iter_mut().find(|grant| grant.lease == lease) else {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use shared::Millis;
 use shared::record::KeyRecord;
+use shared::report::PATIENCE_MS;
 
 use super::checks::{Checked, Refusal};
 use super::op::{Op, Start};
@@ -96,9 +97,10 @@ impl World {
     /// Carries out one operation, and checks.
     pub fn apply(&mut self, op: &Op) -> Checked {
         match op {
-            Op::AdvanceTime(_) | Op::AdvanceToBoundary(..) | Op::AdvanceToLeaving(..) => {
-                self.advance(op);
-            }
+            Op::AdvanceTime(_)
+            | Op::AdvanceToBoundary(..)
+            | Op::AdvanceToLeaving(..)
+            | Op::AdvanceToLeaseEnd(..) => self.advance(op),
             Op::GateRequest { gate, cost } => self.request(*gate, *cost)?,
             Op::Burst { gate, requests } => {
                 for _ in 0..*requests {
@@ -134,7 +136,9 @@ impl World {
     pub fn settle(&mut self) -> Checked {
         self.deliver_all()?;
         self.now_us += (self.lease_ms + 1) * 1_000;
-        for _ in 0..3 {
+        // A report that was cut off is given out again after a while, twice as long after a step of the clock.
+        for patience in [0, PATIENCE_MS, PATIENCE_MS, PATIENCE_MS, PATIENCE_MS] {
+            self.now_us += patience * 1_000;
             for gate in 0..self.slots.len() {
                 self.report(gate);
             }
@@ -165,6 +169,17 @@ impl World {
                 let leaves_at = self.truth.leaves_at(*window, *pick).unwrap_or(0);
                 self.now_us = self.now_us.max(leaves_at.saturating_add_signed(*us));
             }
+            Op::AdvanceToLeaseEnd(pick, us) => {
+                let held = self.slots.iter().flat_map(|slot| {
+                    let ends = slot.purse.ends();
+                    ends.map(|end| (end * 1_000).saturating_add_signed(-slot.off_us))
+                });
+                let ends: Vec<_> = held.filter(|end| *end > self.now_us).collect();
+                if let Some(place) = pick.checked_rem(ends.len()) {
+                    let end = ends[place].saturating_add_signed(*us);
+                    self.now_us = self.now_us.max(end);
+                }
+            }
             Op::AdvanceTime(us) => self.now_us += us,
             _ => {}
         }
@@ -172,13 +187,17 @@ impl World {
 
     fn suffer(&mut self, fault: &Op) -> Checked {
         match fault {
-            Op::LoseCall(pick) => {
-                if let Some(call) = picked(&mut self.calls, *pick) {
+            Op::LoseCall { pick, told } => {
+                if let Some(call) = picked(&mut self.calls, *pick)
+                    && *told
+                {
                     self.fail(call.gate, call.id);
                 }
             }
-            Op::LoseAnswer(pick) => {
-                if let Some(answer) = picked(&mut self.answers, *pick) {
+            Op::LoseAnswer { pick, told } => {
+                if let Some(answer) = picked(&mut self.answers, *pick)
+                    && *told
+                {
                     self.fail(answer.gate, answer.call);
                 }
             }

@@ -195,32 +195,7 @@ impl Gate {
                 self.purse.granted(sent_at, now, &grant, standing);
                 granted(&grant, sent_at, answer.decided_at)
             }
-            KeyAnswer::Exhausted {
-                retry_in,
-                violated,
-                ttl,
-                standing,
-            } => {
-                let refusal = QuotaRefusal {
-                    retry_in: *retry_in,
-                    violated: violated.clone(),
-                };
-                let need = asked.waiting.unwrap_or(1);
-                self.purse
-                    .exhausted(sent_at, now, need, &refusal, *ttl, standing);
-                let noted = Event::Noted {
-                    call: answer.call,
-                    need,
-                    until: sent_at + ttl,
-                };
-                let last = asked
-                    .waiting
-                    .map(|cost| self.after_refusal(now, cost, &refusal));
-                Step {
-                    events: std::iter::once(noted).chain(last).collect(),
-                    call: None,
-                }
-            }
+            KeyAnswer::Exhausted { .. } => self.exhausted(now, sent_at, answer.call, key, asked),
             KeyAnswer::Stale { record } => {
                 self.version = self.version.max(record.version);
                 self.purse.clear();
@@ -232,6 +207,44 @@ impl Gate {
             KeyAnswer::Current { .. } | KeyAnswer::Unknown { .. } => {
                 unreachable!("an active key was asked for units")
             }
+        }
+    }
+
+    fn exhausted(
+        &mut self,
+        now: Millis,
+        sent_at: Millis,
+        call: u32,
+        key: &KeyAnswer,
+        asked: &Outstanding,
+    ) -> Step {
+        let KeyAnswer::Exhausted {
+            retry_in,
+            violated,
+            ttl,
+            standing,
+        } = key
+        else {
+            return Step::default();
+        };
+        let refusal = QuotaRefusal {
+            retry_in: *retry_in,
+            violated: violated.clone(),
+        };
+        let need = asked.waiting.unwrap_or(1);
+        self.purse
+            .exhausted(sent_at, now, need, &refusal, *ttl, standing);
+        let noted = Event::Noted {
+            call,
+            need,
+            until: sent_at + ttl,
+        };
+        let last = asked
+            .waiting
+            .map(|cost| self.after_refusal(now, cost, &refusal));
+        Step {
+            events: std::iter::once(noted).chain(last).collect(),
+            call: None,
         }
     }
 
