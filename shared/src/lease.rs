@@ -10,7 +10,10 @@ use crate::report::PATIENCE_MS;
 use crate::window::Window;
 
 /// What a gate wants of a key whose pace it does not know yet, in units.
-const FIRST_WANT: u32 = 10;
+/// One: what an isolate holds when it dies stays spent, until midnight in a day's window.
+const FIRST_WANT: u32 = 1;
+/// How old an answer may be that admits a request where no lease time bounds it, in milliseconds.
+const LONGEST_WAIT_MS: Millis = 1_000;
 /// The most that a gate wants at once, in units.
 const MOST_WANT: u32 = 1_000_000;
 /// The most refusals remembered, each of a cost of its own; an API's routes have few costs.
@@ -145,8 +148,20 @@ pub struct Granted {
     pub units: u32,
     /// Its length in milliseconds from `sent_at`.
     pub ttl: Millis,
-    /// What the waiting request costs. It is admitted by the guard's answer, whenever that arrives.
+    /// What the waiting request costs: it is admitted by the guard's decision, not by the answer's arrival. 0 when
+    /// none waits, or when the answer [is too late](is_late) to admit it.
     pub need: u32,
+}
+
+/// Whether an answer is too late to admit the request that waits for it: then the state it rests on may have been
+/// changed, and that change confirmed, for longer than the lease time. Without leases the default one bounds it.
+pub fn is_late(sent_at: Millis, now: Millis, lease_ms: Millis) -> bool {
+    let bound = if lease_ms == 0 {
+        LONGEST_WAIT_MS
+    } else {
+        lease_ms
+    };
+    now.saturating_sub(sent_at) >= bound
 }
 
 impl Purse {

@@ -155,3 +155,12 @@ fn callers_see_what_is_left_including_what_the_gate_holds() {
     assert_eq!(purse.view(1)[0].remaining, 98);
     assert_eq!(purse.view(1_000)[0].reset_in, 60_000);
 }
+
+#[test]
+fn an_answer_older_than_the_lease_time_admits_nobody() {
+    assert!(!is_late(5_000, 5_999, 1_000));
+    assert!(is_late(5_000, 6_000, 1_000));
+    assert!(!is_late(5_000, 5_999, 0));
+    assert!(is_late(5_000, 6_000, 0));
+    assert!(!is_late(5_000, 4_000, 1_000));
+}

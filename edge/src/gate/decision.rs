@@ -55,6 +55,8 @@ pub struct Memo {
     pub confirmed: Option<u64>,
     /// The guard paid for this request.
     pub paid: bool,
+    /// An answer came too late to admit this request.
+    pub was_late: bool,
     /// The guard refused this request for quota.
     pub refused: Option<QuotaRefusal>,
     /// The account named in the path, as found.

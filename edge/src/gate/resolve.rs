@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use shared::Millis;
 use shared::account::{AccountRecord, guard_name};
-use shared::lease::{Granted, QuotaRefusal};
+use shared::lease::{Granted, QuotaRefusal, is_late};
 use shared::message::{GuardAnswer, GuardCall, KeyAnswer, KeyAsk};
 use shared::record::{ApiRecord, KeyRecord};
 use shared::route::RouteTable;
@@ -247,13 +247,17 @@ fn take_in(
             ttl,
             standing,
         } => {
-            memo.paid = need > 0;
-            memo.confirmed = Some(question.version);
+            let late = need > 0 && is_late(sent_at, now, isolate.config.lease_ms);
+            // Asked once more; a guard that is late again is as good as out of reach.
+            memo.guard_failed |= late && memo.was_late;
+            memo.was_late |= late;
+            memo.paid = need > 0 && !late;
+            memo.confirmed = (!late).then_some(question.version);
             let grant = Granted {
                 lease,
                 units,
                 ttl,
-                need,
+                need: if late { 0 } else { need },
             };
             let slot = isolate.slot(hash, now);
             slot.scarce = units <= need;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keyward_tests::{Answer, Call, GuardNetwork, World, world};
+use keyward_tests::{Answer, Call, GuardNetwork, PATIENCE, World, eventually, world};
 use serde_json::json;
 
 /// Longer than a gate waits for a guard.
@@ -121,4 +121,29 @@ async fn while_kv_fails_known_hosts_are_served_and_unknown_ones_are_unavailable(
     is_unavailable(&world.send(&elsewhere).await);
     world.edge.set_kv_broken(false).await;
     world.send(&elsewhere).await.refusal(404, "unknown_api");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_older_than_the_lease_time_admits_nobody() {
+    let world = world!();
+    for enforcement in ["leased", "strict"] {
+        let key = world.key(json!({"enforcement": enforcement})).await;
+        // The gate knows the key already: it needs one answer only.
+        assert_eq!(world.send(&customers(&key.token)).await.status, 200);
+        let before = world.upstream.count();
+        let slow = GuardNetwork {
+            delay: Duration::from_millis(1_500),
+            ..GuardNetwork::default()
+        };
+        network(&world, slow).await;
+        eventually("the lease is over", PATIENCE, || async {
+            let answer = world.send(&customers(&key.token)).await;
+            (answer.status == 503).then_some(())
+        })
+        .await;
+        let passed = world.upstream.count() - before;
+        assert!(enforcement == "leased" || passed == 0, "{passed} passed");
+        network(&world, GuardNetwork::default()).await;
+        assert_eq!(world.send(&customers(&key.token)).await.status, 200);
+    }
 }
