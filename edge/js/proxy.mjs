@@ -65,7 +65,10 @@ function toUpstream(request, lines) {
 
 function toCaller(upstream) {
   if (upstream.webSocket) {
-    return new Response(null, { status: 101, webSocket: upstream.webSocket });
+    const headers = new Headers();
+    const protocol = upstream.headers.get("sec-websocket-protocol");
+    if (protocol !== null) headers.set("sec-websocket-protocol", protocol);
+    return new Response(null, { status: 101, webSocket: upstream.webSocket, headers });
   }
   const response = new Response(upstream.body, upstream);
   // The gate speaks for the API in these; what the upstream says of them does not reach the caller.

@@ -6,6 +6,11 @@ import { Gate, GuardCore, initSync, __wbg_reset_state } from "./keyward_edge.js"
 import { answer, forward } from "./proxy.mjs";
 
 const GUARD_TIMEOUT_MS = 5000;
+// A push writes to KV before it is answered.
+const PUSH_TIMEOUT_MS = 20_000;
+const KV_TIMEOUT_MS = 5000;
+// Work that a trap has cut off never settles; its callers are answered all the same.
+const DECISION_TIMEOUT_MS = 30_000;
 // Bodies are read whole for control requests only; anything larger is refused as it comes in.
 const MAX_CONTROL_BYTES = 4 * 1024 * 1024;
 
@@ -47,11 +52,11 @@ class Host {
     this.env = env;
   }
   kvGet(key) {
-    return this.env.KV.get(key);
+    return within(KV_TIMEOUT_MS, this.env.KV.get(key));
   }
   guard(name, method, message) {
     const stub = this.env.GUARD.get(this.env.GUARD.idFromName(name));
-    return within(GUARD_TIMEOUT_MS, stub[method](message));
+    return within(method === "push" ? PUSH_TIMEOUT_MS : GUARD_TIMEOUT_MS, stub[method](message));
   }
   sleep(ms) {
     return new Promise((resolve) => setTimeout(resolve, ms));
@@ -61,7 +66,7 @@ class Host {
 function within(ms, promise) {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error("the guard took too long")), ms);
+    timer = setTimeout(() => reject(new Error("no answer in time")), ms);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
@@ -96,12 +101,15 @@ async function serve(request, env, ctx) {
     ),
   );
   // Only a decision that needs I/O is a promise: a hot key's is a string.
-  if (typeof plan !== "string") plan = await plan;
+  if (typeof plan !== "string") plan = await within(DECISION_TIMEOUT_MS, plan);
   let steps = plan.split("\n");
-  if (steps[0] === "control") steps = (await control(request, gate)).split("\n");
+  if (steps[0] === "control") steps = (await within(DECISION_TIMEOUT_MS, control(request, gate))).split("\n");
   let response;
   if (steps[0] === "forward") {
-    response = await forward(request, steps, gate, started);
+    const forwarded = forward(request, steps, gate, started);
+    // Should the caller hang up, the outcome is counted all the same.
+    ctx.waitUntil(forwarded.then(() => {}, () => {}));
+    response = await forwarded;
   } else {
     response = answer(steps);
   }
@@ -184,15 +192,15 @@ export class Guard extends DurableObject {
   #pushes = Promise.resolve();
 
   #run(action) {
-    return guarded(() =>
-      this.ctx.storage.transactionSync(() => {
-        if (this.#instance !== instance) {
-          this.#core = new GuardCore(this.ctx, this.env, crypto.randomUUID());
-          this.#instance = instance;
-        }
-        return action(this.#core);
-      }),
-    );
+    return guarded(() => {
+      const { storage } = this.ctx;
+      if (this.#instance !== instance) {
+        // A transaction of its own: the tables must stay when the first action fails.
+        this.#core = storage.transactionSync(() => new GuardCore(this.ctx, this.env, crypto.randomUUID()));
+        this.#instance = instance;
+      }
+      return storage.transactionSync(() => action(this.#core));
+    });
   }
 
   async call(message) {
@@ -217,7 +225,10 @@ export class Guard extends DurableObject {
       const [name, value] = [writes[i], writes[i + 1]];
       pending.push(value === "" ? KV.delete(name) : KV.put(name, value));
     }
-    await Promise.all(pending);
+    // All of them, also when one fails: none may still be under way when the next push writes.
+    const done = await Promise.allSettled(pending);
+    const failed = done.find(({ status }) => status === "rejected");
+    if (failed) throw failed.reason;
     this.#run((core) => core.pushed());
     return result;
   }

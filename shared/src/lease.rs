@@ -149,19 +149,19 @@ pub struct Granted {
     /// Its length in milliseconds from `sent_at`.
     pub ttl: Millis,
     /// What the waiting request costs: it is admitted by the guard's decision, not by the answer's arrival. 0 when
-    /// none waits, or when the answer [is too late](is_late) to admit it.
+    /// none waits, or when the answer is too late to admit it: see [`longest_wait`].
     pub need: u32,
 }
 
-/// Whether an answer is too late to admit the request that waits for it: then the state it rests on may have been
-/// changed, and that change confirmed, for longer than the lease time. Without leases the default one bounds it.
-pub fn is_late(sent_at: Millis, now: Millis, lease_ms: Millis) -> bool {
-    let bound = if lease_ms == 0 {
-        LONGEST_WAIT_MS
-    } else {
-        lease_ms
-    };
-    now.saturating_sub(sent_at) >= bound
+/// For how long after a question was sent its answer may admit the waiting request, in milliseconds. Later, the
+/// state that it rests on may have been changed, and that change confirmed, for longer than the lease time. A strict
+/// key's answer (`ttl` 0) is bounded by the default lease time at most.
+pub fn longest_wait(lease_ms: Millis, ttl: Millis) -> Millis {
+    match lease_ms {
+        0 => LONGEST_WAIT_MS,
+        _ if ttl == 0 => lease_ms.min(LONGEST_WAIT_MS),
+        _ => lease_ms,
+    }
 }
 
 impl Purse {

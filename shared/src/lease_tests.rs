@@ -157,10 +157,9 @@ fn callers_see_what_is_left_including_what_the_gate_holds() {
 }
 
 #[test]
-fn an_answer_older_than_the_lease_time_admits_nobody() {
-    assert!(!is_late(5_000, 5_999, 1_000));
-    assert!(is_late(5_000, 6_000, 1_000));
-    assert!(!is_late(5_000, 5_999, 0));
-    assert!(is_late(5_000, 6_000, 0));
-    assert!(!is_late(5_000, 4_000, 1_000));
+fn an_answer_may_admit_within_the_lease_time_and_a_strict_keys_within_the_default_one() {
+    assert_eq!(longest_wait(500, 500), 500);
+    assert_eq!(longest_wait(30_000, 30_000), 30_000);
+    assert_eq!(longest_wait(30_000, 0), 1_000);
+    assert_eq!(longest_wait(0, 0), 1_000);
 }

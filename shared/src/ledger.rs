@@ -1,6 +1,6 @@
 //! The ledger: the exact counters of one key, kept by its guard.
 //!
-//! Rules (design: "Quotas"): a grant is debited whole before it is answered; a leased unit counts in the
+//! Rules (ARCHITECTURE.md, "Quotas: why they are exact"): a grant is debited whole before it is answered; a leased unit counts in the
 //! bucket of the lease's end, since it may be spent up to then; a report closes a lease and gives back what
 //! was not spent, once; a lease that is never reported stays spent; time never runs backward in a ledger.
 

@@ -43,8 +43,10 @@ pub fn canonical(path: &str) -> Result<Cow<'_, str>, PathError> {
     let mut out = String::with_capacity(path.len());
     for segment in path.split('/').filter(|s| !s.is_empty()) {
         let segment = decode(segment)?;
-        let unclear = segment == "."
-            || segment == ".."
+        // Some servers drop what follows a semicolon, and then see a dot segment.
+        let before_parameters = segment.split(';').next().unwrap_or_default();
+        let unclear = before_parameters == "."
+            || before_parameters == ".."
             || segment
                 .chars()
                 .any(|c| c == '/' || c == '\\' || c.is_control());
@@ -106,6 +108,9 @@ mod tests {
             "/a\\b",
             "/a/../b",
             "/a/%2e%2e/b",
+            "/a/..;/b",
+            "/a/..;x=1/b",
+            "/a/%2e%2e%3b/b",
             "/a%00b",
             "/./a",
         ] {

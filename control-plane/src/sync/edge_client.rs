@@ -11,7 +11,8 @@ use shared::{Millis, base62, webhook};
 
 use crate::entropy;
 
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// Longer than an edge takes for one guard's part of a push.
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// A receipt is two numbers.
 const MAX_RECEIPT: usize = 64 * 1024;
 
@@ -33,6 +34,13 @@ pub enum PushError {
     /// The database, or the system's randomness.
     #[error(transparent)]
     Local(#[from] anyhow::Error),
+}
+
+impl PushError {
+    /// Whether a smaller push might be taken where this one was not.
+    pub fn may_be_too_much(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Busy(_))
+    }
 }
 
 impl From<sqlx::Error> for PushError {

@@ -29,6 +29,8 @@ pub struct Pusher {
     edge: EdgeClient,
     committed: watch::Receiver<u64>,
     delivered: watch::Sender<u64>,
+    /// How many records the next push holds at most: fewer after one that the edge could not finish in time.
+    size: u32,
     backoff: Backoff,
 }
 
@@ -55,6 +57,7 @@ impl Pusher {
             edge,
             committed,
             delivered,
+            size: batch::MAX_RECORDS,
             backoff: Backoff::default(),
         }
     }
@@ -72,9 +75,15 @@ impl Pusher {
             // Changes from here on wake the pusher even if this step does not see them.
             self.committed.borrow_and_update();
             match self.step().await {
-                Ok(Step::Delivered) => self.succeeded(),
+                Ok(Step::Delivered) => {
+                    self.size = self.size.saturating_mul(2).min(batch::MAX_RECORDS);
+                    self.succeeded();
+                }
                 Ok(Step::Idle) => self.idle().await,
                 Err(error) => {
+                    if error.may_be_too_much() {
+                        self.size = (self.size / 2).max(1);
+                    }
                     self.log(&error);
                     self.backoff.failed(Instant::now(), jitter());
                     self.pause().await;
@@ -91,7 +100,7 @@ impl Pusher {
             return Ok(Step::Idle);
         };
         if let Some(cursor) = progress.snapshot {
-            let page = snapshot::after(&mut conn, &cursor, batch::MAX_RECORDS).await?;
+            let page = snapshot::after(&mut conn, &cursor, self.size).await?;
             drop(conn);
             return self.deliver_page(cursor, &page).await;
         }
@@ -100,7 +109,7 @@ impl Pusher {
             *seq = progress.delivered.max(*seq);
             is_news
         });
-        let entries = outbox::after(&mut conn, progress.delivered, batch::MAX_RECORDS).await?;
+        let entries = outbox::after(&mut conn, progress.delivered, self.size).await?;
         drop(conn);
         let (body, count) = batch::pack(entries.iter().map(|e| e.record.as_str()));
         let Some(last) = entries.get(..count).and_then(<[_]>::last) else {

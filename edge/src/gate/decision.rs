@@ -54,7 +54,7 @@ pub struct Memo {
     /// The version that the guard confirmed for this request; 0: that there is no key.
     pub confirmed: Option<u64>,
     /// The guard paid for this request.
-    pub paid: bool,
+    pub paid: Option<Paid>,
     /// An answer came too late to admit this request.
     pub was_late: bool,
     /// The guard refused this request for quota.
@@ -65,6 +65,17 @@ pub struct Memo {
     pub follow_until: Option<Millis>,
     /// The key about which this request asks, while others wait.
     pub asking: Option<KeyHash>,
+}
+
+/// What the guard paid for: nothing else passes on it. While it was asked, the key or the API may have changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Paid {
+    /// The version of the key's record.
+    pub version: u64,
+    /// The request's cost.
+    pub cost: u32,
+    /// Until when the request must have passed.
+    pub until: Millis,
 }
 
 /// How far a step came.

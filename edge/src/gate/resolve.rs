@@ -4,14 +4,14 @@ use std::rc::Rc;
 
 use shared::Millis;
 use shared::account::{AccountRecord, guard_name};
-use shared::lease::{Granted, QuotaRefusal, is_late};
+use shared::lease::{Granted, QuotaRefusal, longest_wait};
 use shared::message::{GuardAnswer, GuardCall, KeyAnswer, KeyAsk};
-use shared::record::{ApiRecord, KeyRecord};
+use shared::record::{ApiRecord, Endpoint, KeyRecord};
 use shared::route::RouteTable;
 use shared::token::KeyHash;
 
 use super::GateCode;
-use super::decision::{Memo, Need, Question};
+use super::decision::{Memo, Need, Paid, Question};
 use super::isolate::{AccountSlot, Api, ApiSlot, Isolate};
 use crate::boundary::{self, IoError, log};
 use crate::kv::{account_name, host_name, key_name};
@@ -32,18 +32,12 @@ impl GateCode {
         let mut found = None;
         for candidate in shared::host::candidates(host) {
             match self.kv_get(&host_name(&candidate)).await {
-                Err(e) => {
-                    log(&format!("KV can't be read: {}", e.0));
-                    memo.kv_failed = true;
-                    self.with(|isolate| {
-                        if let Some(slot) = isolate.apis.peek_mut(host) {
-                            slot.refreshing = false;
-                        }
-                    });
-                    return;
-                }
+                Err(e) => return self.no_api(host, memo, &format!("KV can't be read: {}", e.0)),
                 Ok(None) => {}
-                Ok(Some(text)) => found = compile(&text, &candidate),
+                Ok(Some(text)) => match compile(&text, &candidate) {
+                    Ok(api) => found = api,
+                    Err(e) => return self.no_api(host, memo, &e),
+                },
             }
             if found.is_some() {
                 break;
@@ -57,6 +51,17 @@ impl GateCode {
                 refreshing: false,
             };
             isolate.apis.put(host.to_owned(), slot);
+        });
+    }
+
+    /// The API could not be found out: another one must not answer in its place.
+    fn no_api(&self, host: &str, memo: &mut Memo, why: &str) {
+        log(why);
+        memo.kv_failed = true;
+        self.with(|isolate| {
+            if let Some(slot) = isolate.apis.peek_mut(host) {
+                slot.refreshing = false;
+            }
         });
     }
 
@@ -89,7 +94,10 @@ impl GateCode {
             };
             match self.call_guard(holder, &call).await {
                 Ok(answer) => record = answer.account,
-                Err(_) => memo.guard_failed = true,
+                Err(_) => {
+                    memo.guard_failed = true;
+                    return;
+                }
             }
         }
         let record = record.map(Rc::new);
@@ -198,22 +206,19 @@ impl GateCode {
 }
 
 /// An API's record and the endpoint that a candidate host names, if the API still has it.
-fn compile(text: &str, candidate: &str) -> Option<(Rc<Api>, shared::record::Endpoint)> {
-    let record: ApiRecord = serde_json::from_str(text)
-        .inspect_err(|e| log(&format!("a record in KV can't be read: {e}")))
-        .ok()?;
-    if record.deleted {
-        return None;
-    }
-    let endpoint = record
-        .endpoints
-        .iter()
-        .find(|e| e.host == candidate)?
-        .clone();
+///
+/// # Errors
+/// What is wrong with a record that can't be read or used.
+fn compile(text: &str, candidate: &str) -> Result<Option<(Rc<Api>, Endpoint)>, String> {
+    let record: ApiRecord =
+        serde_json::from_str(text).map_err(|e| format!("a record in KV can't be read: {e}"))?;
+    let endpoint = record.endpoints.iter().find(|e| e.host == candidate);
+    let Some(endpoint) = endpoint.filter(|_| !record.deleted).cloned() else {
+        return Ok(None);
+    };
     let routes = RouteTable::compile(&record.routes)
-        .inspect_err(|e| log(&format!("{}: its routes can't be used: {e}", record.id)))
-        .ok()?;
-    Some((Rc::new(Api { record, routes }), endpoint))
+        .map_err(|e| format!("{}: its routes can't be used: {e}", record.id))?;
+    Ok(Some((Rc::new(Api { record, routes }), endpoint)))
 }
 
 /// Takes a guard's answer in. `need` is what the waiting request costs; 0 when none waits.
@@ -247,11 +252,17 @@ fn take_in(
             ttl,
             standing,
         } => {
-            let late = need > 0 && is_late(sent_at, now, isolate.config.lease_ms);
+            // A strict key has no lease time: what bounds its answers is the default one, at most.
+            let bound = longest_wait(isolate.config.lease_ms, ttl);
+            let late = need > 0 && now.saturating_sub(sent_at) >= bound;
             // Asked once more; a guard that is late again is as good as out of reach.
             memo.guard_failed |= late && memo.was_late;
             memo.was_late |= late;
-            memo.paid = need > 0 && !late;
+            memo.paid = (need > 0 && !late).then(|| Paid {
+                version: question.version,
+                cost: need,
+                until: sent_at.saturating_add(bound),
+            });
             memo.confirmed = (!late).then_some(question.version);
             let grant = Granted {
                 lease,

@@ -192,7 +192,9 @@ impl Isolate {
     fn refuse(&mut self, request: &Request<'_>, denial: Denial, memo: &Memo, now: Millis) -> Step {
         let version = request.key.version;
         let known = memo.confirmed == Some(version)
-            || memo.paid
+            || memo
+                .paid
+                .is_some_and(|p| p.version == version && now < p.until)
             || self.slot(request.hash, now).purse.is_current(now);
         if !known && !memo.guard_failed {
             return Step::Need(Need::Guard(request.question(0)));
@@ -208,7 +210,10 @@ impl Isolate {
     /// Pays from the purse, or has the guard asked.
     fn pay(&mut self, request: &Request<'_>, cost: u32, memo: &Memo, now: Millis) -> Step {
         let hash = request.hash;
-        if memo.paid {
+        let paid = memo.paid.is_some_and(|paid| {
+            paid.version == request.key.version && paid.cost == cost && now < paid.until
+        });
+        if paid {
             return self.pass(request, cost, now);
         }
         let spend = if request.key.is_strict() {

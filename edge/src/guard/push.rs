@@ -54,7 +54,7 @@ impl GuardCode {
     pub fn pushed(&mut self) -> Result<(), String> {
         for (id, version) in std::mem::take(&mut self.lost_names) {
             self.store.exec(
-                "delete from names where kind = 'api' and id = ? and gone_at_version = ?",
+                "delete from names where kind = 'api' and id = ? and gone_at_version <= ?",
                 vec![text(&id), int(version)?],
             )?;
         }
@@ -102,7 +102,16 @@ impl GuardCode {
             values.extend(version.map(int).transpose()?);
             first_texts(&self.store.exec(&query, values)?)
         };
-        let gone = names("gone_at_version = ?", Some(record.version()))?;
+        // Of an API, all that KV has not been told yet, unless another API has the host by now. Of a key, the
+        // hashes that this version lost.
+        let gone = match record {
+            Record::Key(_) => names("gone_at_version = ?", Some(record.version()))?,
+            Record::Api(_) | Record::Account(_) => names(
+                "gone_at_version <= ? and not exists (select 1 from names o where o.kind = names.kind
+                   and o.name = names.name and o.gone_at_version is null)",
+                Some(record.version()),
+            )?,
+        };
         let kept = names("gone_at_version is null", None)?;
         let body = body_of(record)?;
         if matches!(record, Record::Api(_)) && !gone.is_empty() {
