@@ -5,6 +5,7 @@ mod apis;
 mod edge_usage;
 mod health;
 mod keys;
+mod presets;
 
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ pub fn router(state: AppState) -> Router {
         .merge(accounts::router())
         .merge(apis::router())
         .merge(keys::router())
+        .merge(presets::router())
         .merge(edge_usage::router());
     let all = Router::new()
         .merge(health::router())

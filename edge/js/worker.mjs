@@ -14,6 +14,9 @@ const DECISION_TIMEOUT_MS = 30_000;
 // Bodies are read whole for control requests only; anything larger is refused as it comes in.
 const MAX_CONTROL_BYTES = 4 * 1024 * 1024;
 
+// Where another proxy asks about a request that it describes in headers.
+const VERIFY = "/.keyward/verify";
+
 initSync({ module });
 
 // A trap leaves wasm memory in an unknown state, so the instance is replaced and the memory it held is
@@ -42,7 +45,7 @@ addEventListener("error", (event) => {
 
 let gate;
 function theGate(env) {
-  gate ??= new Gate(env, new Host(env), crypto.randomUUID());
+  gate ??= new Gate(env, new Host(env), crypto.randomUUID(), crypto.getRandomValues(new Uint8Array(16)));
   return gate;
 }
 
@@ -72,68 +75,87 @@ function within(ms, promise) {
 }
 
 export default {
-  async fetch(request, env, ctx) {
+  // Not `async`: a hot request is answered without a promise.
+  fetch(request, env, ctx) {
     try {
-      return await serve(request, env, ctx);
+      const gate = theGate(env);
+      const started = Date.now();
+      const facts = factsOf(request);
+      const plan = gate.admit(facts, started);
+      if (plan !== "") return carryOut(plan, facts, request, gate, ctx);
+      const settled = within(DECISION_TIMEOUT_MS, gate.settle());
+      return settled.then((plan) => carryOut(plan, facts, request, gate, ctx)).catch(failed);
     } catch (error) {
-      console.error("unexpected:", error.message);
-      if (error instanceof WebAssembly.RuntimeError) recover(error);
-      return unavailable();
+      return failed(error);
     }
   },
 };
 
-async function serve(request, env, ctx) {
-  const gate = guarded(() => theGate(env));
-  const { headers } = request;
-  const started = Date.now();
-  let plan = guarded(() =>
-    gate.admit(
-      request.method,
-      request.url,
-      headers.get("authorization") ?? undefined,
-      headers.get("x-api-key") ?? undefined,
-      headers.get("origin") ?? undefined,
-      headers.get("cf-connecting-ip") ?? undefined,
-      headers.get("access-control-request-method") ?? undefined,
-      headers.get("access-control-request-headers") ?? undefined,
-      started,
-    ),
-  );
-  // Only a decision that needs I/O is a promise: a hot key's is a string.
-  if (typeof plan !== "string") plan = await within(DECISION_TIMEOUT_MS, plan);
-  let steps = plan.split("\n");
-  if (steps[0] === "control") steps = (await within(DECISION_TIMEOUT_MS, control(request, gate))).split("\n");
-  let response;
-  if (steps[0] === "forward") {
-    const forwarded = forward(request, steps, gate, started);
-    // Should the caller hang up, the outcome is counted all the same.
-    ctx.waitUntil(forwarded.then(() => {}, () => {}));
-    response = await forwarded;
-  } else {
-    response = answer(steps);
-  }
-  const background = guarded(() => gate.background(Date.now()));
-  if (background) ctx.waitUntil(background);
-  return response;
+function failed(error) {
+  console.error("unexpected:", error.message);
+  if (error instanceof WebAssembly.RuntimeError) recover(error);
+  return unavailable();
 }
 
-// `/.keyward/…`: health, verify, push, state.
-async function control(request, gate) {
+// No header value has a NUL, so it can stand for "missing".
+const MISSING = "\0";
+
+// What a decision needs, a line each, in the order in which `Head::read` takes them. Only what can matter is read:
+// each header costs a call into the runtime.
+function factsOf(request) {
+  const { method, url, headers } = request;
+  const get = (name) => headers.get(name) ?? MISSING;
+  const caller = `${method}\n${url}\n${get("authorization")}\n${get("x-api-key")}\n${get("origin")}`;
+  const preflight = () => `\n${get("access-control-request-method")}\n${get("access-control-request-headers")}`;
+  if (!url.includes(VERIFY)) {
+    const facts = `${caller}\n${get("cf-connecting-ip")}`;
+    return method === "OPTIONS" ? `${facts}\n${MISSING}${preflight()}` : facts;
+  }
+  const described = headers.get("x-forwarded-method") ?? get("x-original-method");
+  const path = headers.get("x-forwarded-uri") ?? headers.get("x-original-uri");
+  const target = path === null ? `${MISSING}\n${get("x-original-url")}` : `${path}\n${MISSING}`;
+  const host = headers.get("x-forwarded-host") ?? get("x-original-host");
+  const client = headers.get("x-real-ip") ?? get("x-forwarded-for");
+  const facts = `${caller}\n${client}\ndescribes\n${described}\n${target}\n${host}`;
+  return described === "OPTIONS" ? facts + preflight() : facts;
+}
+
+function carryOut(plan, facts, request, gate, ctx) {
+  const steps = plan.split("\n");
+  if (steps[0] === "1") workAfter(gate, ctx);
+  switch (steps[1]) {
+    case "answer":
+      return answer(steps);
+    case "forward":
+      return forward(request, steps, gate, ctx, workAfter);
+    default:
+      return control(request, facts, gate).then((plan) => {
+        const steps = plan.split("\n");
+        if (steps[0] === "1") workAfter(gate, ctx);
+        return answer(steps);
+      }).catch(failed);
+  }
+}
+
+function workAfter(gate, ctx) {
+  const work = gate.background(Date.now());
+  if (work) ctx.waitUntil(work);
+}
+
+// `/.keyward/…`: health, verify with a body, push, state.
+async function control(request, facts, gate) {
   const body = await bounded(request);
   const { headers } = request;
-  return gate.control(
-    request.method,
-    request.url,
+  const planned = gate.control(
+    facts,
     body,
     headers.get("content-type") ?? undefined,
     headers.get("webhook-id") ?? undefined,
     headers.get("webhook-timestamp") ?? undefined,
     headers.get("webhook-signature") ?? undefined,
-    headers.get("authorization") ?? undefined,
-    headers.get("x-api-key") ?? undefined,
     Date.now(),
   );
+  return within(DECISION_TIMEOUT_MS, planned);
 }
 
 // The body, or undefined when it is over the bound. One that breaks off is as good as none: no signature

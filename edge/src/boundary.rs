@@ -1,8 +1,10 @@
 //! The boundary between JavaScript and wasm: the only module that either side sees of the other.
 //!
-//! `edge/js/worker.mjs` hands over what a decision needs in one call and gets a plan as one string back, or a
-//! promise of one where I/O is needed. It does the I/O behind [`Host`].
+//! `edge/js/worker.mjs` hands over what a decision needs as one text and gets a plan as one text back, or a
+//! promise of one where I/O is needed. It does the I/O behind [`Host`]. What a hot request costs is crossings,
+//! promises and header fields, far more than the decision itself: so there is one crossing and no promise.
 
+use std::future::Future;
 use std::rc::Rc;
 
 use js_sys::Promise;
@@ -11,8 +13,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
 use crate::gate::control::ControlRequest;
-use crate::gate::head::Head;
-use crate::gate::{Begun, GateCode};
+use crate::gate::{Begun, GateCode, Waiting};
 use crate::guard::GuardCode;
 
 #[wasm_bindgen]
@@ -91,103 +92,106 @@ fn start() {
 
 /// The gate of this isolate.
 #[wasm_bindgen]
-pub struct Gate(Rc<GateCode>);
+pub struct Gate {
+    code: Rc<GateCode>,
+    waiting: Option<Waiting>,
+}
 
 #[wasm_bindgen]
 impl Gate {
     /// Reads the configuration; what is wrong with it is said on every request but `health`.
     #[wasm_bindgen(constructor)]
-    pub fn new(env: &JsValue, host: Host, id: &str) -> Self {
-        Self(Rc::new(GateCode::new(env, host, id)))
+    pub fn new(env: &JsValue, host: Host, id: &str, secret: &[u8]) -> Result<Self, JsValue> {
+        let secret = secret
+            .try_into()
+            .map_err(|_| failure("the gate's secret has 16 bytes".to_owned()))?;
+        Ok(Self {
+            code: Rc::new(GateCode::new(env, host, id, secret)),
+            waiting: None,
+        })
     }
 
-    /// Decides a request: a plan (string), or a promise of one.
-    #[allow(clippy::too_many_arguments)] // One crossing instead of nine.
-    pub fn admit(
-        &self,
-        method: String,
-        url: String,
-        authorization: Option<String>,
-        x_api_key: Option<String>,
-        origin: Option<String>,
-        client_ip: Option<String>,
-        request_method: Option<String>,
-        request_headers: Option<String>,
-        now: f64,
-    ) -> JsValue {
-        let head = Head::read(&url, method).with(
-            authorization,
-            x_api_key,
-            origin,
-            client_ip,
-            request_method,
-            request_headers,
-        );
-        match self.0.begin(head, now as Millis) {
-            Begun::Plan(plan) => JsValue::from_str(&plan.encode()),
+    /// Decides a request from memory: a plan, or an empty text if that does not suffice. Then [`Self::settle`] is
+    /// to be called before anything else. A hot request takes this one crossing, one text each way, and no promise.
+    pub fn admit(&mut self, facts: &str, now: f64) -> String {
+        let now = now as Millis;
+        match self.code.begin(facts, now) {
+            Begun::Plan(plan) => plan.encode(self.code.work_follows(now)),
             Begun::Waits(waiting) => {
-                let gate = Rc::clone(&self.0);
-                future_to_promise(async move {
-                    let plan = gate.finish(waiting).await;
-                    Ok(JsValue::from_str(&plan.encode()))
-                })
-                .into()
+                self.waiting = Some(waiting);
+                String::new()
             }
         }
+    }
+
+    /// The plan for the request that could not be decided from memory.
+    pub fn settle(&mut self) -> Promise {
+        let code = Rc::clone(&self.code);
+        let waiting = self.waiting.take();
+        planned(async move {
+            let plan = match waiting {
+                Some(waiting) => code.finish(waiting).await,
+                None => return String::new(),
+            };
+            plan.encode(code.work_follows(now()))
+        })
     }
 
     /// Answers a request to `/.keyward/…`. `body` is missing when it was too large.
     #[allow(clippy::too_many_arguments)]
     pub fn control(
         &self,
-        method: String,
-        url: String,
+        facts: String,
         body: Option<Vec<u8>>,
         content_type: Option<String>,
         webhook_id: Option<String>,
         webhook_timestamp: Option<String>,
         webhook_signature: Option<String>,
-        authorization: Option<String>,
-        x_api_key: Option<String>,
-        now: f64,
+        arrived: f64,
     ) -> Promise {
-        let head = Head::read(&url, method).with(authorization, x_api_key, None, None, None, None);
         let request = ControlRequest {
-            id: self.0.next_request_id(),
-            head,
+            id: self.code.next_request_id(),
+            facts,
             body,
             content_type,
             webhook_id,
             webhook_timestamp,
             webhook_signature,
-            now: now as Millis,
+            now: arrived as Millis,
         };
-        let gate = Rc::clone(&self.0);
-        future_to_promise(async move {
-            let plan = gate.control(request).await;
-            Ok(JsValue::from_str(&plan.encode()))
+        let code = Rc::clone(&self.code);
+        planned(async move {
+            let plan = code.control(request).await;
+            plan.encode(code.work_follows(now()))
         })
     }
 
-    /// The upstream began its answer.
-    pub fn finished(&self, ticket: &str, status: u16, latency: f64, now: f64) {
-        self.0
-            .finished(ticket, status, latency as Millis, now as Millis);
+    /// The upstream began its answer. Whether there is work to do after it.
+    pub fn finished(&self, ticket: &str, status: u16, latency: f64, now: f64) -> bool {
+        let now = now as Millis;
+        self.code.finished(ticket, status, latency as Millis, now);
+        self.code.work_follows(now)
     }
 
     /// The upstream gave no answer: the plan to answer with instead.
     pub fn failed(&self, ticket: &str, late: bool, now: f64) -> String {
-        self.0.failed(ticket, late, now as Millis).encode()
+        let now = now as Millis;
+        let plan = self.code.failed(ticket, late, now);
+        plan.encode(self.code.work_follows(now))
     }
 
-    /// What is to be done after the answer, if anything.
+    /// Does what is to be done after an answer.
     pub fn background(&self, now: f64) -> Option<Promise> {
-        let work = GateCode::background(&self.0, now as Millis)?;
+        let work = GateCode::background(&self.code, now as Millis)?;
         Some(future_to_promise(async move {
             work.await;
             Ok(JsValue::UNDEFINED)
         }))
     }
+}
+
+fn planned(plan: impl Future<Output = String> + 'static) -> Promise {
+    future_to_promise(async move { Ok(JsValue::from_str(&plan.await)) })
 }
 
 /// The code of a guard. Every method that touches storage runs inside one storage transaction.

@@ -2,6 +2,7 @@
 
 use js_sys::Reflect;
 use shared::Millis;
+use shared::assertion::Signer;
 use shared::secret::Secret;
 use shared::token::TagSecrets;
 use wasm_bindgen::JsValue;
@@ -21,7 +22,7 @@ pub struct Config {
     /// Signs pushes and usage batches.
     pub push: Secret,
     /// Signs the assertion that upstreams can check; none: no assertion is sent.
-    pub assertion: Option<Secret>,
+    pub assertion: Option<Signer>,
     /// Where usage goes; none: guards keep it.
     pub control_plane: Option<String>,
     /// The lease time, in milliseconds.
@@ -48,7 +49,9 @@ impl Config {
                 previous: secret("TAG_SECRET_PREVIOUS", Secret::from_text)?,
             },
             push: needed("PUSH_SECRET", secret("PUSH_SECRET", Secret::from_webhook)?)?,
-            assertion: secret("ASSERTION_SECRET", Secret::from_text)?,
+            assertion: secret("ASSERTION_SECRET", Secret::from_text)?
+                .as_ref()
+                .map(Signer::new),
             control_plane: text(env, "CONTROL_PLANE_URL")
                 .map(|url| url.trim_end_matches('/').to_owned()),
             lease_ms: millis(env, "LEASE_MS", DEFAULT_LEASE_MS)?.min(MAX_LEASE_MS),

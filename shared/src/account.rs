@@ -1,8 +1,9 @@
 //! The account tree: a parent's key reaches the parent and all below it.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::base62;
+use crate::read;
 
 /// The deepest a tree of accounts may go, root included.
 pub const MAX_DEPTH: usize = 8;
@@ -28,7 +29,7 @@ pub fn guard_name(account_id: &str) -> Option<String> {
 }
 
 /// An account's place in the tree, as the edge knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AccountRecord {
     /// `acc_…`
@@ -36,12 +37,17 @@ pub struct AccountRecord {
     /// Grows by every change.
     pub version: u64,
     /// The accounts above, root first, without the account itself.
-    #[serde(default)]
     pub ancestors: Vec<String>,
     /// Whether the account is gone.
-    #[serde(default)]
     pub deleted: bool,
 }
+
+read!(AccountRecord {
+    id: "id",
+    version: "version",
+    ancestors: "ancestors" or Vec::new(),
+    deleted: "deleted" or false,
+});
 
 impl AccountRecord {
     /// Whether a key of `holder` reaches this account: its own, or one below.

@@ -3,20 +3,23 @@
 //! A JWT (RFC 7519) signed with HMAC-SHA256 (`HS256`, RFC 7515), in the header `X-Keyward-Assertion`. It is
 //! short-lived and names the request, so that a leaked one is soon worth nothing.
 
+use std::fmt;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
-use serde::Serialize;
 use sha2::Sha256;
 
+use crate::json::Object;
 use crate::secret::Secret;
 
 /// How long an assertion may be accepted, in seconds.
 pub const LIFETIME_SECONDS: u64 = 60;
-const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
+/// `{"alg":"HS256","typ":"JWT"}`, encoded.
+const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
 
 /// What is asserted.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy)]
 pub struct Claims<'a> {
     /// Who asserts it.
     pub iss: &'a str,
@@ -30,7 +33,7 @@ pub struct Claims<'a> {
     pub environment: &'a str,
     /// The request's method.
     pub method: &'a str,
-    /// The request's path, as received.
+    /// The request's path, as the upstream receives it.
     pub path: &'a str,
     /// The request's id.
     pub jti: &'a str,
@@ -40,19 +43,48 @@ pub struct Claims<'a> {
     pub exp: u64,
 }
 
-/// The compact JWT of these claims.
-pub fn sign(claims: &Claims<'_>, secret: &Secret) -> String {
-    let payload = serde_json::to_vec(claims).unwrap_or_default();
-    let mut jwt = URL_SAFE_NO_PAD.encode(HEADER);
-    jwt.push('.');
-    URL_SAFE_NO_PAD.encode_string(payload, &mut jwt);
-    // HMAC takes keys of any length (RFC 2104), so this cannot fail.
-    if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.expose()) {
-        mac.update(jwt.as_bytes());
-        jwt.push('.');
-        URL_SAFE_NO_PAD.encode_string(mac.finalize().into_bytes(), &mut jwt);
+/// Signs assertions. The secret is expanded once, not for each of them.
+#[derive(Clone)]
+pub struct Signer(Option<Hmac<Sha256>>);
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Signer(redacted)")
     }
-    jwt
+}
+
+impl Signer {
+    /// Signs with this secret.
+    pub fn new(secret: &Secret) -> Self {
+        // HMAC takes keys of any length (RFC 2104), so this cannot fail.
+        Self(Hmac::new_from_slice(secret.expose()).ok())
+    }
+
+    /// The compact JWT of these claims.
+    pub fn sign(&self, claims: &Claims<'_>) -> String {
+        let mut payload = Object::default();
+        payload
+            .text("iss", claims.iss)
+            .text("aud", claims.aud)
+            .text("sub", claims.sub)
+            .text("account", claims.account)
+            .text("environment", claims.environment)
+            .text("method", claims.method)
+            .text("path", claims.path)
+            .text("jti", claims.jti)
+            .number("iat", claims.iat)
+            .number("exp", claims.exp);
+        let mut jwt = String::with_capacity(512);
+        jwt.push_str(HEADER);
+        jwt.push('.');
+        URL_SAFE_NO_PAD.encode_string(payload.finish(), &mut jwt);
+        if let Some(mut mac) = self.0.clone() {
+            mac.update(jwt.as_bytes());
+            jwt.push('.');
+            URL_SAFE_NO_PAD.encode_string(mac.finalize().into_bytes(), &mut jwt);
+        }
+        jwt
+    }
 }
 
 #[cfg(test)]
@@ -76,7 +108,7 @@ mod tests {
         let secret = Secret::from_text("0123456789abcdef").unwrap();
         // Computed with Python's hmac and base64 over the same claims.
         assert_eq!(
-            sign(&claims, &secret),
+            Signer::new(&secret).sign(&claims),
             "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJrZXl3YXJkIiwiYXVkIjoiYXBpXzEiLCJzdWIiOiJrZXlfMSIsImFjY291bnQiOiJhY2NfMSIsImVudmlyb25tZW50IjoicHJvZHVjdGlvbiIsIm1ldGhvZCI6IkdFVCIsInBhdGgiOiIvdjEiLCJqdGkiOiJyZXFfMSIsImlhdCI6MSwiZXhwIjo2MX0.0BdRdyIY4KqFvdt1kjngp_YXzjrGUPs19GILggofQYk"
         );
     }

@@ -29,14 +29,9 @@ pub fn preflight(
     if !admits(&policy.allowed_origins, Origin::from_header(Some(origin))) {
         return None;
     }
-    let methods = if policy.allowed_methods.is_empty() {
-        DEFAULT_METHODS.to_owned()
-    } else {
-        policy.allowed_methods.join(", ")
-    };
     let mut headers = vec![
         ("access-control-allow-origin", origin.to_owned()),
-        ("access-control-allow-methods", methods),
+        ("access-control-allow-methods", allowed_methods(policy)),
         (
             "access-control-allow-headers",
             allowed_headers(policy, requested_headers),
@@ -52,6 +47,24 @@ pub fn preflight(
 /// What a preflight's answer varies by.
 pub const PREFLIGHT_VARY: &str =
     "Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
+
+/// The methods, as browsers compare them: to the letter, after writing the common ones in capitals. A `*` says nothing to a
+/// request with cookies, so what it stands for in practice goes with it.
+fn allowed_methods(policy: &CorsPolicy) -> String {
+    let listed = policy.allowed_methods.iter().map(|method| {
+        let capitals = method.to_ascii_uppercase();
+        let is_common = DEFAULT_METHODS.split(", ").any(|one| one == capitals);
+        if is_common { capitals } else { method.clone() }
+    });
+    let listed: Vec<String> = listed.collect();
+    match listed.join(", ") {
+        none if none.is_empty() => DEFAULT_METHODS.to_owned(),
+        all if policy.allow_credentials && listed.iter().any(|m| m == "*") => {
+            format!("{DEFAULT_METHODS}, {all}")
+        }
+        all => all,
+    }
+}
 
 fn allowed_headers(policy: &CorsPolicy, requested: Option<&str>) -> String {
     let any = policy.allowed_headers.iter().any(|h| h == "*");
@@ -130,6 +143,29 @@ mod tests {
             Some("Authorization, X-API-Key, Content-Type")
         );
         assert_eq!(get(&headers, "access-control-allow-credentials"), None);
+    }
+
+    #[test]
+    fn methods_are_written_as_browsers_compare_them() {
+        let allowed = |methods: &[&str], allow_credentials| {
+            let policy = CorsPolicy {
+                allowed_methods: methods.iter().map(|&m| m.to_owned()).collect(),
+                allow_credentials,
+                ..policy()
+            };
+            let headers = preflight(&policy, "https://a.example.com", None).unwrap();
+            get(&headers, "access-control-allow-methods")
+                .unwrap()
+                .to_owned()
+        };
+        assert_eq!(allowed(&[], false), DEFAULT_METHODS);
+        assert_eq!(
+            allowed(&["put", "Patch", "purge"], false),
+            "PUT, PATCH, purge"
+        );
+        assert_eq!(allowed(&["*"], false), "*");
+        // With cookies browsers read `*` as a method of that name.
+        assert_eq!(allowed(&["*"], true), format!("{DEFAULT_METHODS}, *"));
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub fn presented<'a>(
     x_api_key: Option<&'a str>,
 ) -> Result<&'a str, Denial> {
     let bearer = authorization.map(from_authorization).transpose()?;
-    let plain = x_api_key.map(|v| checked(v.trim())).transpose()?;
+    let plain = x_api_key.map(|v| checked(trim(v))).transpose()?;
     match (bearer, plain) {
         (None, None) => Err(Denial::MissingCredential),
         (Some(a), Some(b)) if a != b => Err(Denial::MalformedCredential(
@@ -26,13 +26,19 @@ pub fn presented<'a>(
 }
 
 fn from_authorization(value: &str) -> Result<&str, Denial> {
-    let (scheme, rest) = value.trim().split_once(' ').unwrap_or((value.trim(), ""));
+    let value = trim(value);
+    let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(Denial::MalformedCredential(
             "The Authorization header must be `Bearer` and an API key",
         ));
     }
     checked(rest.trim_start_matches(' '))
+}
+
+/// Without the white space that may stand around a header's value (RFC 9110, section 5.5).
+fn trim(value: &str) -> &str {
+    value.trim_matches([' ', '\t'])
 }
 
 fn checked(key: &str) -> Result<&str, Denial> {
@@ -45,7 +51,7 @@ fn checked(key: &str) -> Result<&str, Denial> {
     // b64token of RFC 6750, section 2.1; no comma, so that two joined headers are not taken for one key.
     let fits = key
         .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b"-._~+/=:".contains(&b));
+        .all(|b| matches!(b, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=' | b':'));
     if !fits {
         return Err(Denial::MalformedCredential(
             "The API key has characters that no key has",

@@ -91,7 +91,7 @@ pub fn route<'t>(
     table: &'t RouteTable,
     unlisted: Unlisted,
     method: &str,
-    path: &str,
+    path: &'t str,
 ) -> Result<Option<Matched<'t>>, Denial> {
     match (table.lookup(method, path), unlisted) {
         (Lookup::Found(matched), _) => Ok(Some(matched)),
@@ -191,7 +191,7 @@ fn permission(facts: &Facts<'_>) -> Result<(), Denial> {
 }
 
 fn resource_allowed(facts: &Facts<'_>) -> Result<(), Denial> {
-    let Some((kind, id)) = facts.route.and_then(|m| m.resource.as_ref()) else {
+    let Some((kind, id)) = facts.route.and_then(|m| m.resource) else {
         return Ok(());
     };
     if resource::reaches(&facts.key.resources, kind, id) {

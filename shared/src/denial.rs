@@ -1,12 +1,12 @@
 //! The denial catalogue: every refusal that Keyward answers a caller with, its status, headers and body.
 
-use serde_json::{Value, json};
-
 use crate::Millis;
+use crate::fields::Fields;
+use crate::json::Object;
 use crate::lease::QuotaRefusal;
 use crate::permission::Permission;
-use crate::problem::{MEDIA_TYPE, Problem};
-use crate::ratelimit::whole_seconds;
+use crate::problem::{self, MEDIA_TYPE};
+use crate::ratelimit::{limits_json, whole_seconds};
 use crate::record::RateLimits;
 use crate::window::Window;
 
@@ -25,6 +25,20 @@ pub enum InvalidKey {
     Replaced,
     /// A key of an account that has nothing to do with this API.
     OtherTenant,
+}
+
+impl InvalidKey {
+    /// What logs may say, and callers may not.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Forged => "forged",
+            Self::Unknown => "unknown",
+            Self::Revoked => "revoked",
+            Self::Deleted => "deleted",
+            Self::Replaced => "replaced by a rotation",
+            Self::OtherTenant => "of an account that this API is not for",
+        }
+    }
 }
 
 /// A refusal. The order of the variants is the catalogue's.
@@ -67,6 +81,8 @@ pub enum Denial {
     IpNotAllowed,
     /// A window of the key is full.
     RateLimited {
+        /// What the request costs, in units.
+        cost: u32,
         /// When, and which windows.
         refusal: QuotaRefusal,
         /// The key's limits.
@@ -106,8 +122,8 @@ pub enum Denial {
 pub struct Refusal {
     /// HTTP status.
     pub status: u16,
-    /// Header names in lower case, and their values.
-    pub headers: Vec<(&'static str, String)>,
+    /// Header fields.
+    pub fields: Fields,
     /// The body: a problem.
     pub body: String,
 }
@@ -240,10 +256,20 @@ impl Denial {
                 "The API key may be used from its allowed origins only".into()
             }
             Self::IpNotAllowed => "The API key may not be used from this IP address".into(),
-            Self::RateLimited { refusal, .. } => {
-                let names: Vec<_> = refusal.violated.iter().map(|w| w.name()).collect();
-                format!("The limit of the API key is reached: {}", names.join(", "))
-            }
+            Self::RateLimited {
+                cost,
+                refusal,
+                limits,
+            } => match limits.below(*cost).as_slice() {
+                [] => format!(
+                    "The limit of the API key is reached: {}",
+                    names(&refusal.violated)
+                ),
+                never => format!(
+                    "The request costs {cost} units, more than the API key's limit ever allows: {}",
+                    names(never)
+                ),
+            },
             Self::QuotaExceeded { .. } => "The quota is used up".into(),
             Self::UnknownApi => "No API is served on this host".into(),
             Self::UnknownRoute => "No route is listed for this path".into(),
@@ -257,22 +283,10 @@ impl Denial {
         }
     }
 
-    /// What logs may say and callers may not: the kind of an invalid key.
-    pub fn log_reason(&self) -> &'static str {
-        match self {
-            Self::InvalidKey(InvalidKey::Forged) => "forged",
-            Self::InvalidKey(InvalidKey::Unknown) => "unknown",
-            Self::InvalidKey(InvalidKey::Revoked) => "revoked",
-            Self::InvalidKey(InvalidKey::Deleted) => "deleted",
-            Self::InvalidKey(InvalidKey::Replaced) => "replaced",
-            Self::InvalidKey(InvalidKey::OtherTenant) => "other_tenant",
-            other => other.code(),
-        }
-    }
-
-    /// After how many whole seconds a retry makes sense, where that is known.
+    /// After how many whole seconds a retry makes sense, where that is known and any wait would help.
     pub fn retry_after(&self) -> Option<u64> {
         match self {
+            Self::RateLimited { cost, limits, .. } if !limits.below(*cost).is_empty() => None,
             Self::RateLimited { refusal, .. } => Some(whole_seconds(refusal.retry_in).max(1)),
             Self::QuotaExceeded { retry_in } => Some(whole_seconds(*retry_in).max(1)),
             Self::GuardUnavailable => Some(GUARD_RETRY_SECONDS),
@@ -280,49 +294,95 @@ impl Denial {
         }
     }
 
-    /// The refusal to send. `realm` is the API's name. Rate-limit and CORS headers are the gate's to add.
+    /// The refusal to send. `realm` is the API's name. Rate-limit and CORS fields are the gate's to add.
     pub fn refusal(&self, request_id: &str, realm: &str) -> Refusal {
-        let mut headers = vec![
-            ("content-type", MEDIA_TYPE.to_owned()),
-            ("cache-control", "no-store".to_owned()),
-        ];
-        if let Some(challenge) = self.challenge(realm) {
-            headers.push(("www-authenticate", challenge));
-        }
-        if let Some(seconds) = self.retry_after() {
-            headers.push(("retry-after", seconds.to_string()));
-        }
-        if let Self::MethodNotAllowed { allow } = self {
-            headers.push(("allow", allow.join(", ")));
-        }
+        let mut fields = Fields::with_capacity(1_024);
+        self.put_kind(&mut fields, realm);
+        self.put_occurrence(&mut fields);
         Refusal {
             status: self.status(),
-            headers,
-            body: self.problem(request_id).to_json(),
+            fields,
+            body: self.problem(request_id).finish(),
+        }
+    }
+
+    /// Adds the fields that are the same whenever this denial is: see [`Self::constant`].
+    pub fn put_kind(&self, fields: &mut Fields, realm: &str) {
+        fields.put("content-type", MEDIA_TYPE);
+        fields.put("cache-control", "no-store");
+        if let Some(challenge) = self.challenge(realm) {
+            fields.put("www-authenticate", &challenge);
+        }
+    }
+
+    /// Adds the fields of this occurrence.
+    pub fn put_occurrence(&self, fields: &mut Fields) {
+        if let Some(seconds) = self.retry_after() {
+            fields.put_number("retry-after", seconds);
+        }
+        if let Self::MethodNotAllowed { allow } = self {
+            fields.put("allow", &allow.join(", "));
+        }
+    }
+
+    /// What denials with the same [`Self::put_kind`] have in common; `None` for those that name something
+    /// of the request.
+    pub fn constant(&self) -> Option<&'static str> {
+        match self {
+            Self::MalformedCredential(what) => Some(what),
+            Self::MissingCredential
+            | Self::InvalidKey(_)
+            | Self::ExpiredKey
+            | Self::IpNotAllowed
+            | Self::RateLimited { .. } => Some(self.code()),
+            _ => None,
         }
     }
 
     /// The problem that is the body.
-    pub fn problem(&self, request_id: &str) -> Problem {
-        let mut problem = Problem::new(self.status(), self.code(), self.title(), self.detail())
-            .with_request_id(request_id);
+    pub fn problem(&self, request_id: &str) -> Object {
+        let detail = self.detail();
+        let message = match self {
+            Self::RateLimited { .. } if self.retry_after().is_some() => {
+                "Too many requests. Please try again later."
+            }
+            _ => &detail,
+        };
+        let kind = problem::Kind {
+            status: self.status(),
+            code: self.code(),
+            title: self.title(),
+        };
+        let mut body = kind.object(&detail, message, request_id);
         if let Some(seconds) = self.retry_after() {
-            problem = problem.with("retryAfter", seconds);
+            body.number("retryAfter", seconds);
         }
         match self {
             Self::InsufficientPermission { needed } => {
-                problem.with("requiredPermission", needed.as_str())
+                body.text("requiredPermission", needed.as_str());
             }
-            Self::AccountNotAllowed { account } => problem.with("account", account.as_str()),
-            Self::ResourceNotAllowed { resource } => problem.with("resource", resource.as_str()),
-            Self::RateLimited { refusal, limits } => {
-                problem.message = "Too many requests. Please try again later.".into();
-                problem
-                    .with("rateLimits", limits_json(limits))
-                    .with("violatedPolicies", names(&refusal.violated))
+            Self::AccountNotAllowed { account } => {
+                body.text("account", account);
             }
-            _ => problem,
+            Self::ResourceNotAllowed { resource } => {
+                body.text("resource", resource);
+            }
+            Self::RateLimited {
+                cost,
+                refusal,
+                limits,
+            } => {
+                if *cost > 1 {
+                    body.number("cost", u64::from(*cost));
+                }
+                body.raw("rateLimits", &limits_json(limits)).texts(
+                    "violatedPolicies",
+                    refusal.violated.iter().map(|w| w.name()),
+                );
+            }
+            _ => {}
         }
+        body
     }
 
     /// RFC 6750, section 3: no `error` attribute when no credential was sent.
@@ -346,24 +406,9 @@ impl Denial {
     }
 }
 
-fn names(windows: &[Window]) -> Value {
-    windows.iter().map(|w| w.name()).collect::<Vec<_>>().into()
-}
-
-fn limits_json(limits: &RateLimits) -> Value {
-    let mut value = json!({});
-    if let Some(members) = value.as_object_mut() {
-        for (name, limit) in [
-            ("requestsPerMinute", limits.requests_per_minute),
-            ("requestsPerHour", limits.requests_per_hour),
-            ("requestsPerDay", limits.requests_per_day),
-        ] {
-            if let Some(limit) = limit {
-                members.insert(name.to_owned(), limit.into());
-            }
-        }
-    }
-    value
+fn names(windows: &[Window]) -> String {
+    let names: Vec<_> = windows.iter().map(|w| w.name()).collect();
+    names.join(", ")
 }
 
 #[cfg(test)]

@@ -6,6 +6,10 @@ use crate::ledger::{Ask, Ledger};
 use crate::message::{KeyAnswer, KeyAsk};
 use crate::record::{KeyRecord, KeyState};
 
+/// For how long a gate refuses by itself at least, in milliseconds, within the lease time: room that comes sooner waits
+/// so long, and a flood costs two calls a second. Callers are told whole seconds, so it breaks no promise.
+pub const HOLD_MS: Millis = 500;
+
 /// Answers a question about a key.
 ///
 /// `lease` is an id that this guard has never used. `lease_ms` is the lease time; a strict key gets none.
@@ -46,7 +50,7 @@ pub fn answer(
             retry_in: refusal.retry_in,
             violated: refusal.violated,
             // A refusal must not outlive the moment at which a retry was promised to succeed.
-            ttl: ttl.min(refusal.retry_in),
+            ttl: ttl.min(refusal.retry_in.max(HOLD_MS)),
             standing: ledger.standing(now, &record.limits),
         },
     }

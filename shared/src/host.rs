@@ -1,50 +1,97 @@
 //! Which API answers for a host: exact, then wildcard, then default.
 
+use std::borrow::Cow;
+use std::net::Ipv6Addr;
+
 /// The host that stands for every other.
 pub const DEFAULT: &str = "*";
 /// The longest host, in characters (DNS's 253, a port).
 pub const MAX_HOST: usize = 260;
+/// How many domains above a host are looked at for a wildcard.
+const MAX_DOMAINS: usize = 8;
 
-/// Lower-cases a `Host` value and checks it: a DNS name, IPv4, or bracketed IPv6, with an optional port.
-/// `None` for anything else.
-pub fn normalise(host: &str) -> Option<String> {
-    let fits = (1..=MAX_HOST).contains(&host.len())
-        && host
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b))
-        && !host.starts_with(['.', ':']);
-    fits.then(|| host.trim_end_matches('.').to_ascii_lowercase())
+/// Brings a `Host` value to lower case and checks it: a name, an IPv4 or a bracketed IPv6 address, with an optional port.
+/// A dot at the name's end is dropped. `None` for anything else.
+pub fn normalise(host: &str) -> Option<Cow<'_, str>> {
+    let (name, port) = split(host)?;
+    let absolute = name.strip_suffix('.').unwrap_or(name);
+    let fits = host.len() <= MAX_HOST && (is_v6(name) || absolute.split('.').all(is_label));
+    if !fits {
+        return None;
+    }
+    if absolute.len() == name.len() && !host.bytes().any(|b| b.is_ascii_uppercase()) {
+        return Some(Cow::Borrowed(host));
+    }
+    let mut normal = absolute.to_ascii_lowercase();
+    if let Some(port) = port {
+        normal.push(':');
+        normal.push_str(port);
+    }
+    Some(Cow::Owned(normal))
 }
 
-/// Whether `pattern` may be given to an API: a host, `*.` and a host, or `*`.
+/// The name and the port. `None` where the port is not one.
+fn split(host: &str) -> Option<(&str, Option<&str>)> {
+    // The colons of an IPv6 address stand in brackets.
+    let name_end = host.rfind(']').map_or(0, |bracket| bracket + 1);
+    let Some(colon) = host.bytes().skip(name_end).position(|b| b == b':') else {
+        return Some((host, None));
+    };
+    let (name, port) = host.split_at_checked(name_end + colon)?;
+    let port = port.get(1..)?;
+    let is_port = (1..=5).contains(&port.len())
+        && port.bytes().all(|b| b.is_ascii_digit())
+        && port.parse::<u16>().is_ok();
+    is_port.then_some((name, Some(port)))
+}
+
+fn is_v6(name: &str) -> bool {
+    let text = name.strip_prefix('[').and_then(|n| n.strip_suffix(']'));
+    text.is_some_and(|text| text.parse::<Ipv6Addr>().is_ok())
+}
+
+fn is_label(label: &str) -> bool {
+    !label.is_empty()
+        && label
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+/// Whether there are names below a name: not below an address, and a name that ends in a number is one or nothing.
+fn has_subdomains(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or_default();
+    is_label(last) && !last.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Whether `pattern` may be given to an API: a host, `*.` and a name without a port (any port is meant), or `*`.
 pub fn is_pattern(pattern: &str) -> bool {
+    let is_normal = |host| matches!(normalise(host), Some(Cow::Borrowed(_)));
     pattern == DEFAULT
-        || normalise(pattern.strip_prefix("*.").unwrap_or(pattern))
-            .is_some_and(|host| host.len() + 2 >= pattern.len() && pattern.ends_with(&host))
+        || match pattern.strip_prefix("*.") {
+            Some(name) => is_normal(name) && !name.contains(':') && has_subdomains(name),
+            None => is_normal(pattern),
+        }
 }
 
 /// The names to look an API up by, best match first: the host with its port, without it, the wildcard of
 /// each domain above it, and the default.
 pub fn candidates(host: &str) -> Vec<String> {
     let mut names = vec![host.to_owned()];
-    let bare = match host.rsplit_once(':') {
-        Some((bare, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => {
-            names.push(bare.to_owned());
-            bare
-        }
-        _ => host,
-    };
-    let mut rest = bare;
-    // Wildcards above a name are looked up one label at a time; names deeper than this are nobody's API.
-    for _ in 0..8 {
-        match rest.split_once('.') {
-            Some((_, parent)) if parent.contains('.') => {
-                names.push(format!("*.{parent}"));
-                rest = parent;
-            }
-            _ => break,
-        }
+    let (name, port) = split(host).unwrap_or((host, None));
+    if port.is_some() {
+        names.push(name.to_owned());
     }
+    let domains = std::iter::successors(Some(name), |name| {
+        name.split_once('.').map(|(_, parent)| parent)
+    })
+    .skip(1)
+    .filter(|_| has_subdomains(name));
+    // Names deeper than this are nobody's API.
+    names.extend(
+        domains
+            .take(MAX_DOMAINS)
+            .map(|domain| format!("*.{domain}")),
+    );
     names.push(DEFAULT.to_owned());
     names
 }
@@ -62,10 +109,19 @@ mod tests {
                 "a.b.example.com",
                 "*.b.example.com",
                 "*.example.com",
+                "*.com",
                 "*"
             ]
         );
+        assert_eq!(
+            candidates("a.localhost"),
+            ["a.localhost", "*.localhost", "*"]
+        );
         assert_eq!(candidates("[::1]:8701"), ["[::1]:8701", "[::1]", "*"]);
+        assert_eq!(
+            candidates("127.0.0.1:80"),
+            ["127.0.0.1:80", "127.0.0.1", "*"]
+        );
         assert_eq!(candidates("localhost"), ["localhost", "*"]);
     }
 
@@ -75,10 +131,37 @@ mod tests {
             normalise("API.Example.com.").as_deref(),
             Some("api.example.com")
         );
-        for host in ["", "a b", "a/b", "a@b", ".a", ":80", "ä.example"] {
+        assert_eq!(normalise("a.example.:80").as_deref(), Some("a.example:80"));
+        assert_eq!(normalise("[::A]:80").as_deref(), Some("[::a]:80"));
+        for host in [
+            "",
+            ".",
+            "a b",
+            "a/b",
+            "a@b",
+            ".a",
+            "a..b",
+            "a..",
+            ":80",
+            "ä.example",
+            "a:",
+            "a:b",
+            "a:65536",
+            "a:+1",
+            "a:1:2",
+            "[",
+            "[::1",
+            "[::1]a",
+            "a[::1]",
+            "[a]",
+            "::1",
+        ] {
             assert_eq!(normalise(host), None, "{host}");
         }
         assert!(is_pattern("*") && is_pattern("*.example.com") && is_pattern("localhost:8701"));
+        assert!(
+            !is_pattern("*.a.example:8701") && !is_pattern("*.0.0.1") && !is_pattern("*.[::1]")
+        );
         assert!(!is_pattern("*.") && !is_pattern("a.*.b") && !is_pattern("API.example.com"));
     }
 }

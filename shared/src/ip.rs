@@ -2,12 +2,19 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use ipnet::IpNet;
-use serde::{Deserialize, Serialize};
+use ipnet::{IpNet, Ipv4Net};
+use serde::Serialize;
+
+use crate::read;
+
+/// The bits before an IPv4 address written as an IPv6 one (RFC 4291, section 2.5.5.2).
+const MAPPED_PREFIX: u8 = 96;
 
 /// One entry of an allow-list: `203.0.113.7` or `2001:db8::/32`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+///
+/// IPv4 addresses written as IPv6 ones (`::ffff:203.0.113.7`) are taken for what they are, here as in requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(into = "String")]
 pub struct IpRange(IpNet);
 
 /// Why a text is no IP range.
@@ -25,7 +32,7 @@ impl IpRange {
             Ok(net) => net.trunc(),
             Err(_) => IpNet::from(text.parse::<IpAddr>().map_err(|_| IpRangeError)?),
         };
-        Ok(Self(net))
+        Ok(Self(plain(net)))
     }
 
     fn contains(&self, ip: IpAddr) -> bool {
@@ -33,12 +40,7 @@ impl IpRange {
     }
 }
 
-impl TryFrom<String> for IpRange {
-    type Error = IpRangeError;
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        Self::parse(&text)
-    }
-}
+read!(IpRange: IpRange::parse, "an address or a range of addresses");
 
 impl From<IpRange> for String {
     fn from(range: IpRange) -> Self {
@@ -57,6 +59,16 @@ pub fn allowed(list: &[IpRange], ip: Option<IpAddr>) -> bool {
         v4 @ IpAddr::V4(_) => v4,
     })
     .is_some_and(|ip| list.iter().any(|range| range.contains(ip)))
+}
+
+/// A block of IPv4 addresses written as IPv6 ones, as the IPv4 block that it is.
+fn plain(net: IpNet) -> IpNet {
+    let IpNet::V6(v6) = net else { return net };
+    let v4 = v6.network().to_ipv4_mapped();
+    let length = v6.prefix_len().checked_sub(MAPPED_PREFIX);
+    v4.zip(length)
+        .and_then(|(v4, length)| Ipv4Net::new(v4, length).ok())
+        .map_or(net, IpNet::V4)
 }
 
 fn unmap(v6: Ipv6Addr) -> IpAddr {
@@ -84,6 +96,68 @@ mod tests {
         assert!(allowed(&l, ip("2001:db8:ffff::1")));
         assert!(!allowed(&l, ip("2001:db9::1")));
         assert!(allowed(&l, ip("::ffff:10.0.0.1")));
+    }
+
+    #[test]
+    fn a_block_ends_where_it_ends() {
+        for (block, inside, outside) in [
+            (
+                "198.51.100.0/24",
+                ["198.51.100.0", "198.51.100.255"],
+                ["198.51.99.255", "198.51.101.0"],
+            ),
+            (
+                "198.51.100.4/31",
+                ["198.51.100.4", "198.51.100.5"],
+                ["198.51.100.3", "198.51.100.6"],
+            ),
+            (
+                "198.51.100.4/32",
+                ["198.51.100.4", "::ffff:c633:6404"],
+                ["198.51.100.5", "::c633:6404"],
+            ),
+            (
+                "0.0.0.0/0",
+                ["0.0.0.0", "255.255.255.255"],
+                ["::", "2001:db8::1"],
+            ),
+            ("::/0", ["::", "ffff::"], ["0.0.0.0", "::ffff:203.0.113.7"]),
+            (
+                "2001:db8::/127",
+                ["2001:db8::", "2001:db8::1"],
+                ["2001:db8::2", "2001:db7:ffff::"],
+            ),
+            (
+                "2001:db8::8000/113",
+                ["2001:db8::8000", "2001:db8::ffff"],
+                ["2001:db8::7fff", "2001:db8::1:0"],
+            ),
+        ] {
+            let block = list(&[block]);
+            assert!(
+                inside.iter().all(|one| allowed(&block, ip(one))),
+                "{block:?}"
+            );
+            assert!(
+                !outside.iter().any(|one| allowed(&block, ip(one))),
+                "{block:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn ipv4_written_as_ipv6_is_ipv4_in_lists_too() {
+        for text in ["::ffff:203.0.113.0/120", "::ffff:cb00:7100/120"] {
+            let range = IpRange::parse(text).unwrap();
+            assert_eq!(String::from(range), "203.0.113.0/24");
+            assert!(allowed(&[range], ip("203.0.113.7")));
+            assert!(allowed(&[range], ip("::ffff:203.0.113.7")));
+        }
+        let one = IpRange::parse("::ffff:203.0.113.7").unwrap();
+        assert_eq!(String::from(one), "203.0.113.7/32");
+        // A block that reaches further is one of IPv6.
+        let wide = IpRange::parse("::ffff:0:0/95").unwrap();
+        assert!(!allowed(&[wide], ip("203.0.113.7")));
     }
 
     #[test]

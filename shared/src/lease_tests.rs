@@ -1,4 +1,6 @@
+use super::purse::FIRST_WANT;
 use super::*;
+use crate::ledger::Standing;
 
 fn grant(lease: u64, units: u32, need: u32) -> Granted {
     Granted {
@@ -121,6 +123,40 @@ fn what_was_sent_before_the_clock_stepped_back_is_not_measured_on_it() {
 }
 
 #[test]
+fn after_the_last_unit_the_gate_refuses_by_itself_until_units_come_back() {
+    let standing = |left| Standing {
+        window: Window::Minute,
+        limit: 10,
+        left,
+        reset_in: 30_000,
+    };
+    let mut purse = Purse::default();
+    purse.granted(0, 100, &grant(1, 2, 1), &[standing(0)]);
+    assert_eq!(purse.spend(100, 1), Spend::Paid { renew: false });
+    assert_eq!(
+        purse.spend(200, 1),
+        Spend::Refused(QuotaRefusal {
+            retry_in: 29_900,
+            violated: vec![Window::Minute]
+        })
+    );
+    assert_eq!(purse.spend(200, 2), Spend::Ask, "two might not fit then");
+    assert_eq!(purse.spend(1_000, 1), Spend::Ask);
+    purse.granted(1_000, 1_100, &grant(2, 1, 1), &[standing(1)]);
+    assert_eq!(purse.spend(1_100, 1), Spend::Ask);
+}
+
+#[test]
+fn a_request_that_asked_is_counted_once() {
+    let mut purse = Purse::default();
+    for lease in 0..100 {
+        assert_eq!(purse.spend(lease, 1), Spend::Ask);
+        purse.granted(lease, lease, &grant(lease, 1, 1), &[]);
+    }
+    assert_eq!(purse.want(1_000), 125);
+}
+
+#[test]
 fn want_follows_the_pace() {
     let mut purse = Purse::default();
     assert_eq!(purse.want(1_000), FIRST_WANT);
@@ -136,6 +172,8 @@ fn want_follows_the_pace() {
     for ms in 0..1_000 {
         assert!(paid(purse.spend(ms, 1)));
     }
+    assert_eq!(purse.want(1_000), FIRST_WANT, "what is at hand suffices");
+    purse.clear();
     let want = purse.want(1_000);
     assert!((1_200..=1_260).contains(&want), "{want}");
 }

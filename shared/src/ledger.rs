@@ -4,39 +4,42 @@
 //! bucket of the lease's end, since it may be spent up to then; a report closes a lease and gives back what
 //! was not spent, once; a lease that is never reported stays spent; time never runs backward in a ledger.
 
-use serde::{Deserialize, Serialize};
+mod open;
+
+use serde::Serialize;
 
 use crate::Millis;
+use crate::read;
 use crate::record::RateLimits;
 use crate::window::{Counter, DAY_MS, Window};
+use open::{OpenLease, OpenLeases};
 
 /// How long after a lease's end its report still gives units back. Later reports change nothing.
 pub const REPORT_GRACE_MS: Millis = 10_000;
 /// The most units of one lease of a key that has no limits.
 pub const UNLIMITED_GRANT: u32 = 1_000_000;
-/// A lease takes at most this share (one part in …) of what remains, so that several gates find room.
-const SHARE: u64 = 4;
-/// The most leases a ledger remembers; the oldest are forgotten (and so stay spent).
-const MAX_OPEN: usize = 512;
+/// A lease takes at most one part in so many of what remains: as many as there are gates that hold some, itself
+/// included, up to this. One gate alone may take all; among many, each leaves most to the others.
+const MOST_SHARES: u64 = 8;
 
 /// The exact counters of one key, and its open leases.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct Ledger {
     /// The latest moment seen: a clock that steps back is not followed.
     latest: Millis,
     minute: Counter,
     hour: Counter,
     day: Counter,
-    open: Vec<OpenLease>,
+    open: OpenLeases,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-struct OpenLease {
-    id: u64,
-    units: u32,
-    end: Millis,
-}
+read!(Ledger {
+    latest: "latest" or 0,
+    minute: "minute" or Counter::default(),
+    hour: "hour" or Counter::default(),
+    day: "day" or Counter::default(),
+    open: "open" or OpenLeases::default(),
+});
 
 /// What a gate asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +71,7 @@ pub struct Exhausted {
 }
 
 /// How one window stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Standing {
     /// Which window.
@@ -80,6 +83,13 @@ pub struct Standing {
     /// In how many milliseconds some units come back; 0 when none are used.
     pub reset_in: Millis,
 }
+
+read!(Standing {
+    window: "window",
+    limit: "limit",
+    left: "left",
+    reset_in: "resetIn"
+});
 
 impl Ledger {
     /// Grants units as lease `id`, or says when there is room.
@@ -104,7 +114,7 @@ impl Ledger {
         let most = if left == u64::MAX {
             u64::from(UNLIMITED_GRANT)
         } else {
-            left / SHARE
+            left / self.open.held(now).saturating_add(1).min(MOST_SHARES)
         };
         let ttl = ask.ttl.min(rest_of_day(now));
         let units = if ttl == 0 {
@@ -132,11 +142,9 @@ impl Ledger {
     /// Returns the units given back.
     pub fn close(&mut self, id: u64, now: Millis, spent: u32) -> u32 {
         let now = self.advance(now);
-        let Some(place) = self.open.iter().position(|l| l.id == id) else {
+        let Some(lease) = self.open.close(id) else {
             return 0;
         };
-        // In order: what is forgotten first is the oldest.
-        let lease = self.open.remove(place);
         let spent = spent.min(lease.units);
         for window in Window::ALL {
             let counter = self.counter_mut(window);
@@ -146,18 +154,29 @@ impl Ledger {
         lease.units - spent
     }
 
+    /// Units of leases that may still be reported at `now`, and so come back.
+    pub fn leased_out(&self, now: Millis) -> u64 {
+        self.open.units(now)
+    }
+
     /// How the limited windows stand at `now`.
     pub fn standing(&self, now: Millis, limits: &RateLimits) -> Vec<Standing> {
-        let now = now.max(self.latest);
+        // The clock may lie behind the ledger's time: then it has to catch up first.
+        let at = now.max(self.latest);
         limited(limits)
-            .map(|(window, limit)| Standing {
-                window,
-                limit,
-                left: u32::try_from(
-                    u64::from(limit).saturating_sub(self.counter(window).used(window, now)),
-                )
-                .unwrap_or(u32::MAX),
-                reset_in: self.counter(window).next_leave(window, now) - now,
+            .map(|(window, limit)| {
+                let counter = self.counter(window);
+                let used = counter.used(window, at);
+                let left = u64::from(limit).saturating_sub(used);
+                Standing {
+                    window,
+                    limit,
+                    left: u32::try_from(left).unwrap_or(u32::MAX),
+                    reset_in: match used {
+                        0 => 0,
+                        _ => counter.next_leave(window, at).saturating_sub(now),
+                    },
+                }
             })
             .collect()
     }
@@ -203,10 +222,7 @@ impl Ledger {
         for window in Window::ALL {
             self.counter_mut(window).expire(window, now);
         }
-        self.open
-            .retain(|lease| lease.end.saturating_add(REPORT_GRACE_MS) > now);
-        let surplus = self.open.len().saturating_sub(MAX_OPEN - 1);
-        self.open.drain(..surplus);
+        self.open.forget(now);
         now
     }
 
@@ -245,142 +261,5 @@ fn rest_of_day(now: Millis) -> Millis {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LEASED: Ask = Ask {
-        want: 10,
-        need: 1,
-        ttl: 1_000,
-    };
-
-    fn per_minute(limit: u32) -> RateLimits {
-        RateLimits {
-            requests_per_minute: Some(limit),
-            ..RateLimits::default()
-        }
-    }
-
-    #[test]
-    fn grants_shrink_to_one_unit_near_the_limit_and_then_stop() {
-        let mut ledger = Ledger::default();
-        let limits = per_minute(20);
-        let mut grants = Vec::new();
-        let refused = loop {
-            match ledger.grant(grants.len() as u64, 5_000, &limits, LEASED) {
-                Ok(grant) => grants.push(grant.units),
-                Err(e) => break e,
-            }
-        };
-        assert_eq!(grants.iter().sum::<u32>(), 20);
-        assert!(grants.is_sorted_by(|a, b| a >= b), "{grants:?}");
-        assert_eq!((grants.first(), grants.last()), (Some(&5), Some(&1)));
-        // Leases end at 6.0 s, so their units count in the second that begins then.
-        assert_eq!(
-            refused,
-            Exhausted {
-                retry_in: 62_000,
-                violated: vec![Window::Minute]
-            }
-        );
-    }
-
-    #[test]
-    fn a_report_gives_the_rest_back_once() {
-        let mut ledger = Ledger::default();
-        let limits = per_minute(40);
-        let grant = ledger.grant(1, 0, &limits, LEASED).unwrap();
-        assert_eq!(
-            grant,
-            Grant {
-                units: 10,
-                ttl: 1_000
-            }
-        );
-        assert_eq!(ledger.close(1, 500, 3), 7);
-        assert_eq!(ledger.close(1, 500, 0), 0);
-        assert_eq!(ledger.standing(500, &limits)[0].left, 37);
-    }
-
-    #[test]
-    fn a_report_after_its_grace_changes_nothing() {
-        let mut ledger = Ledger::default();
-        let limits = per_minute(40);
-        ledger.grant(1, 0, &limits, LEASED).unwrap();
-        assert_eq!(ledger.close(1, 1_000 + REPORT_GRACE_MS, 0), 0);
-        assert_eq!(ledger.standing(12_000, &limits)[0].left, 30);
-    }
-
-    #[test]
-    fn no_lease_crosses_midnight() {
-        let mut ledger = Ledger::default();
-        let limits = RateLimits {
-            requests_per_day: Some(10),
-            ..RateLimits::default()
-        };
-        let grant = ledger.grant(1, DAY_MS - 300, &limits, LEASED).unwrap();
-        assert_eq!(grant.ttl, 299);
-        assert_eq!(ledger.standing(DAY_MS, &limits)[0].left, 10);
-    }
-
-    #[test]
-    fn a_lease_counts_in_the_bucket_in_which_a_gate_out_of_phase_may_spend_its_last_unit() {
-        let mut ledger = Ledger::default();
-        let limits = per_minute(10);
-        ledger.grant(1, 0, &limits, LEASED).unwrap();
-        assert_eq!(ledger.standing(61_999, &limits)[0].left, 8);
-        assert_eq!(ledger.standing(62_000, &limits)[0].left, 10);
-    }
-
-    #[test]
-    fn windows_are_taken_together_or_not_at_all() {
-        let mut ledger = Ledger::default();
-        let limits = RateLimits {
-            requests_per_minute: Some(5),
-            requests_per_hour: Some(100),
-            requests_per_day: Some(3),
-        };
-        let strict = Ask {
-            want: 0,
-            need: 2,
-            ttl: 0,
-        };
-        assert_eq!(ledger.grant(1, 0, &limits, strict).unwrap().units, 2);
-        let refused = ledger.grant(2, 0, &limits, strict).unwrap_err();
-        assert_eq!(refused.violated, [Window::Day]);
-        assert_eq!(refused.retry_in, DAY_MS);
-        let left: Vec<_> = ledger.standing(0, &limits).iter().map(|s| s.left).collect();
-        assert_eq!(left, [3, 98, 1]);
-    }
-
-    #[test]
-    fn a_clock_that_steps_back_frees_nothing() {
-        let mut ledger = Ledger::default();
-        let limits = per_minute(1);
-        let strict = Ask {
-            want: 0,
-            need: 1,
-            ttl: 0,
-        };
-        ledger.grant(1, 100_000, &limits, strict).unwrap();
-        let refused = ledger.grant(2, 10_000, &limits, strict).unwrap_err();
-        assert_eq!(refused.retry_in, 151_000);
-        assert!(ledger.grant(3, 160_999, &limits, strict).is_err());
-        assert!(ledger.grant(4, 161_000, &limits, strict).is_ok());
-    }
-
-    #[test]
-    fn a_key_without_limits_is_granted_what_it_wants() {
-        let mut ledger = Ledger::default();
-        let grant = ledger.grant(
-            1,
-            0,
-            &RateLimits::default(),
-            Ask {
-                want: 5_000,
-                ..LEASED
-            },
-        );
-        assert_eq!(grant.unwrap().units, 5_000);
-    }
-}
+#[path = "ledger_tests.rs"]
+mod tests;

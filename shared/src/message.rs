@@ -2,11 +2,13 @@
 //!
 //! JSON. Readers ignore fields they don't know.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::Millis;
 use crate::account::AccountRecord;
 use crate::ledger::Standing;
+use crate::read;
+use crate::read::{Members, Misfit};
 use crate::record::{KeyRecord, Record};
 use crate::token::KeyHash;
 use crate::usage::UsageRow;
@@ -20,8 +22,8 @@ pub const MAX_PUSH_BYTES: usize = 4 * 1024 * 1024;
 pub const MAX_USAGE_ROWS: usize = 2_000;
 
 /// Gate → guard: one call. Either part may be missing.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct GuardCall {
     /// The asking gate: an id that an isolate draws when it starts.
     pub gate: String,
@@ -36,8 +38,15 @@ pub struct GuardCall {
     pub report: Option<Report>,
 }
 
+read!(GuardCall {
+    gate: "gate" or String::new(),
+    ask: "ask",
+    account: "account",
+    report: "report",
+});
+
 /// A question about a key: is my record current, and may I have units?
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyAsk {
     /// The presented token's hash.
@@ -50,8 +59,15 @@ pub struct KeyAsk {
     pub need: u32,
 }
 
+read!(KeyAsk {
+    hash: "hash",
+    version: "version",
+    want: "want",
+    need: "need"
+});
+
 /// What a gate has to say of leases and usage. Repeated with the same `seq` until it is acknowledged.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// Grows by one with each report of a gate to a guard.
@@ -62,8 +78,14 @@ pub struct Report {
     pub usage: Vec<UsageRow>,
 }
 
+read!(Report {
+    seq: "seq",
+    settled: "settled",
+    usage: "usage"
+});
+
 /// A lease that is over.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Settled {
     /// The key.
@@ -74,9 +96,15 @@ pub struct Settled {
     pub spent: u32,
 }
 
+read!(Settled {
+    key: "key",
+    lease: "lease",
+    spent: "spent"
+});
+
 /// Guard → gate.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct GuardAnswer {
     /// The answer to the question about a key.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,8 +117,14 @@ pub struct GuardAnswer {
     pub acknowledged: Option<u64>,
 }
 
+read!(GuardAnswer {
+    key: "key",
+    account: "account",
+    acknowledged: "acknowledged"
+});
+
 /// What a guard says of a key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "is", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum KeyAnswer {
     /// No key has or had this hash. May be remembered for `ttl` milliseconds.
@@ -132,26 +166,63 @@ pub enum KeyAnswer {
     },
 }
 
+impl KeyAnswer {
+    fn from_members(members: &mut Members<'_>) -> Result<Self, Misfit> {
+        let is = members.take_text("is")?;
+        if is == "stale" {
+            let record = members.take("record")?;
+            return Ok(Self::Stale { record });
+        }
+        let ttl = members.take("ttl")?;
+        match &*is {
+            "unknown" => Ok(Self::Unknown { ttl }),
+            "current" => Ok(Self::Current { ttl }),
+            "granted" => Ok(Self::Granted {
+                lease: members.take("lease")?,
+                units: members.take("units")?,
+                ttl,
+                standing: members.take("standing")?,
+            }),
+            "exhausted" => Ok(Self::Exhausted {
+                retry_in: members.take("retryIn")?,
+                violated: members.take("violated")?,
+                ttl,
+                standing: members.take("standing")?,
+            }),
+            _ => Err(Misfit::wanted("an answer about a key")),
+        }
+    }
+}
+
+read!(KeyAnswer: Self::from_members);
+
 /// Control plane → edge: records to apply. Signed (see [`crate::webhook`]).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PushBatch {
     /// In the order of their changes.
     pub records: Vec<Record>,
 }
 
+read!(PushBatch { records: "records" });
+
 /// Edge → control plane: the answer to a push. Sent only when every record is in force.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PushReceipt {
     /// Records that were newer than what the edge had.
-    pub applied: usize,
+    pub applied: u64,
     /// Records that the edge had already, or newer ones of.
-    pub known: usize,
+    pub known: u64,
 }
 
+read!(PushReceipt {
+    applied: "applied",
+    known: "known"
+});
+
 /// Gate → guard: the part of a push that concerns the guard.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GuardPush {
     /// The guard's name.
@@ -162,8 +233,14 @@ pub struct GuardPush {
     pub records: Vec<Record>,
 }
 
+read!(GuardPush {
+    guard: "guard",
+    delivery: "delivery",
+    records: "records"
+});
+
 /// Guard → gate: what became of a push's records.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum GuardPushAnswer {
     /// They are kept durably, and KV has those that are the guard's own.
@@ -175,8 +252,20 @@ pub enum GuardPushAnswer {
     Replayed,
 }
 
+impl GuardPushAnswer {
+    fn from_members(members: &mut Members<'_>) -> Result<Self, Misfit> {
+        match &*members.take_text("is")? {
+            "applied" => members.take("newer").map(|newer| Self::Applied { newer }),
+            "replayed" => Ok(Self::Replayed),
+            _ => Err(Misfit::wanted("an answer to a push")),
+        }
+    }
+}
+
+read!(GuardPushAnswer: Self::from_members);
+
 /// Guard → control plane: usage, in batches that count up. Applied once for each guard and `seq`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UsageBatch {
     /// The guard's own id, drawn when its storage was first used.
@@ -189,10 +278,19 @@ pub struct UsageBatch {
     pub rows: Vec<UsageRow>,
 }
 
+read!(UsageBatch {
+    guard: "guard",
+    account: "account",
+    seq: "seq",
+    rows: "rows"
+});
+
 /// Control plane → guard: the batch is kept (or was before).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UsageReceipt {
     /// The highest `seq` of this guard that is kept.
     pub seq: u64,
 }
+
+read!(UsageReceipt { seq: "seq" });

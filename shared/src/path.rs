@@ -7,6 +7,8 @@ use std::borrow::Cow;
 
 /// The longest path that is looked at, in bytes.
 pub const MAX_PATH: usize = 4096;
+/// How often a path may be percent-encoded on top of the once that it should be.
+const MAX_ENCODINGS: usize = 3;
 
 /// Why a path is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -17,7 +19,7 @@ pub enum PathError {
     /// Not valid percent-encoding of UTF-8.
     #[error("the path is not valid percent-encoded UTF-8")]
     Encoding,
-    /// An encoded slash, a backslash, a control character, or a dot segment.
+    /// An encoded slash, a backslash, a control character, or a dot segment, encoded once or more often.
     #[error("the path has an encoded slash, a backslash, a control character or a dot segment")]
     Ambiguous,
 }
@@ -30,27 +32,13 @@ pub fn canonical(path: &str) -> Result<Cow<'_, str>, PathError> {
     if path.len() > MAX_PATH {
         return Err(PathError::TooLong);
     }
-    let plain = path.len() > 1
-        && !path.ends_with('/')
-        && !path.contains("//")
-        && !path.contains("/.")
-        && path
-            .bytes()
-            .all(|b| b.is_ascii_graphic() && b != b'%' && b != b'\\');
-    if plain && path.starts_with('/') {
+    if is_canonical(path.as_bytes()) {
         return Ok(Cow::Borrowed(path));
     }
     let mut out = String::with_capacity(path.len());
     for segment in path.split('/').filter(|s| !s.is_empty()) {
         let segment = decode(segment)?;
-        // Some servers drop what follows a semicolon, and then see a dot segment.
-        let before_parameters = segment.split(';').next().unwrap_or_default();
-        let unclear = before_parameters == "."
-            || before_parameters == ".."
-            || segment
-                .chars()
-                .any(|c| c == '/' || c == '\\' || c.is_control());
-        if unclear {
+        if segment.chars().any(char::is_control) || is_ambiguous(segment.as_bytes()) {
             return Err(PathError::Ambiguous);
         }
         out.push('/');
@@ -62,22 +50,89 @@ pub fn canonical(path: &str) -> Result<Cow<'_, str>, PathError> {
     Ok(Cow::Owned(out))
 }
 
-fn decode(segment: &str) -> Result<String, PathError> {
-    let mut bytes = Vec::with_capacity(segment.len());
-    let mut rest = segment.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let mut hex_digit = || {
-            rest.next()
-                .and_then(|b| char::from(b).to_digit(16))
-                .ok_or(PathError::Encoding)
+/// Whether a path is as it should be at a glance, as nearly all are: one pass, nothing allocated. False tells nothing.
+fn is_canonical(path: &[u8]) -> bool {
+    let mut before = None;
+    for &byte in path {
+        let fits = match before {
+            None => byte == b'/',
+            Some(b'/') => byte != b'/' && byte != b'.',
+            Some(_) => true,
         };
-        bytes.push((hex_digit()? * 16 + hex_digit()?) as u8);
+        if !fits || !byte.is_ascii_graphic() || byte == b'%' || byte == b'\\' {
+            return false;
+        }
+        before = Some(byte);
     }
-    String::from_utf8(bytes).map_err(|_| PathError::Encoding)
+    path == b"/" || before.is_some_and(|last| last != b'/')
+}
+
+/// Whether servers could differ on a decoded segment. Some of them decode what has been decoded before.
+fn is_ambiguous(segment: &[u8]) -> bool {
+    let mut seen = Cow::Borrowed(segment);
+    for _ in 0..=MAX_ENCODINGS {
+        // Some drop what follows a semicolon, and then see a dot segment.
+        let name = seen.split(|b| *b == b';').next();
+        let is_special = |b: &u8| matches!(b, b'/' | b'\\') || b.is_ascii_control();
+        if matches!(name, Some(b"." | b"..")) || seen.iter().any(is_special) {
+            return true;
+        }
+        let again = decode_leniently(&seen);
+        if again == *seen {
+            return false;
+        }
+        seen = Cow::Owned(again);
+    }
+    // Nobody encodes so often in good faith.
+    true
+}
+
+/// Percent-decodes a segment.
+/// The path as the WHATWG URL Standard writes it (its path percent-encode set): how the runtime sends it on.
+pub fn written(path: &str) -> Cow<'_, str> {
+    let plain = |b: u8| b.is_ascii_graphic() && !b"\"<>^`{}".contains(&b);
+    if path.bytes().all(plain) {
+        return Cow::Borrowed(path);
+    }
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let digit = |nibble: u8| HEX.get(usize::from(nibble)).map_or('0', |d| char::from(*d));
+    let mut out = String::with_capacity(path.len() + 16);
+    for byte in path.bytes() {
+        if plain(byte) {
+            out.push(char::from(byte));
+        } else {
+            out.extend(['%', digit(byte >> 4), digit(byte & 15)]);
+        }
+    }
+    Cow::Owned(out)
+}
+
+fn decode(segment: &str) -> Result<String, PathError> {
+    let is_encoding = |after: &str| value(after.as_bytes()).is_some();
+    if !segment.split('%').skip(1).all(is_encoding) {
+        return Err(PathError::Encoding);
+    }
+    String::from_utf8(decode_leniently(segment.as_bytes())).map_err(|_| PathError::Encoding)
+}
+
+/// Percent-decodes; a `%` without two hexadecimal digits stands for itself.
+fn decode_leniently(text: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((byte, more)) = rest.split_first() {
+        let encoded = value(more).filter(|_| *byte == b'%');
+        decoded.push(encoded.unwrap_or(*byte));
+        let digits = if encoded.is_some() { 2 } else { 0 };
+        rest = more.get(digits..).unwrap_or_default();
+    }
+    decoded
+}
+
+/// The byte that two hexadecimal digits stand for, if a text begins with two.
+fn value(text: &[u8]) -> Option<u8> {
+    let [high, low, ..] = text else { return None };
+    let digit = |b: &u8| char::from(*b).to_digit(16);
+    u8::try_from(digit(high)? * 16 + digit(low)?).ok()
 }
 
 #[cfg(test)]
@@ -98,6 +153,21 @@ mod tests {
         assert_eq!(canonical("").unwrap(), "/");
         assert_eq!(canonical("/caf%C3%A9").unwrap(), "/café");
         assert_eq!(canonical("/a/.well-known").unwrap(), "/a/.well-known");
+        assert_eq!(canonical("/100%25").unwrap(), "/100%");
+        assert_eq!(canonical("/https%253A").unwrap(), "/https%3A");
+    }
+
+    #[test]
+    fn a_path_that_is_as_it_should_be_is_not_copied() {
+        for path in ["/", "/a", "/v1/customers/c_9;x=1/~", "/v1/a.json"] {
+            assert!(matches!(canonical(path), Ok(Cow::Borrowed(_))), "{path}");
+        }
+    }
+
+    #[test]
+    fn paths_are_written_as_the_url_standard_does() {
+        assert!(matches!(written("/v1/a%20b'~"), Cow::Borrowed(_)));
+        assert_eq!(written("/{id}/caf\u{e9}^\""), "/%7Bid%7D/caf%C3%A9%5E%22");
     }
 
     #[test]
@@ -113,6 +183,12 @@ mod tests {
             "/a/%2e%2e%3b/b",
             "/a%00b",
             "/./a",
+            "/a%252Fb",
+            "/a%25%32%66b",
+            "/%252e%252E/b",
+            "/%25252e%25252e",
+            "/%2525252525",
+            "/100%25%25zz%252f",
         ] {
             assert_eq!(canonical(path), Err(PathError::Ambiguous), "{path}");
         }

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+use crate::read;
 
 /// The longest permission, in characters.
 pub const MAX_PERMISSION: usize = 128;
@@ -11,8 +13,8 @@ pub const MAX_PERMISSION: usize = 128;
 ///
 /// Segments are `[a-z0-9_-]+`, joined by dots; `*` may stand only as the last segment, and covers
 /// one or more segments.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(into = "String")]
 pub struct Permission(String);
 
 /// Why a text is no permission.
@@ -64,12 +66,7 @@ impl Permission {
     }
 }
 
-impl TryFrom<String> for Permission {
-    type Error = PermissionError;
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        Self::parse(&text)
-    }
-}
+read!(Permission: Permission::parse, "a permission");
 
 impl From<Permission> for String {
     fn from(permission: Permission) -> Self {
@@ -88,16 +85,19 @@ pub fn allows(held: &[Permission], needed: &Permission) -> bool {
     held.iter().any(|p| p.covers(needed))
 }
 
-/// What a key may do under its owner's role: the intersection of the two, as written texts.
+/// What a key may do under its owner's role: the intersection of the two, as written texts, those of the key first.
 pub fn effective<'a>(key: &'a [Permission], role: Option<&'a [Permission]>) -> Vec<&'a str> {
     let Some(role) = role else {
         return key.iter().map(Permission::as_str).collect();
     };
     let of_key = key.iter().filter(|p| allows(role, p));
     let of_role = role.iter().filter(|p| allows(key, p));
-    let mut all: Vec<&str> = of_key.chain(of_role).map(Permission::as_str).collect();
-    all.sort_unstable();
-    all.dedup();
+    let mut all = Vec::new();
+    for permission in of_key.chain(of_role) {
+        if !all.contains(&permission.as_str()) {
+            all.push(permission.as_str());
+        }
+    }
     all
 }
 

@@ -3,8 +3,40 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::json::Object;
+
 /// The media type of a problem.
 pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// A kind of problem: the same for every occurrence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind<'a> {
+    /// The HTTP status.
+    pub status: u16,
+    /// For programs.
+    pub code: &'a str,
+    /// For people.
+    pub title: &'a str,
+}
+
+impl Kind<'_> {
+    /// The body of an occurrence: its own members can be added.
+    pub fn object(&self, detail: &str, message: &str, request_id: &str) -> Object {
+        let mut body = Object::default();
+        body.raw(
+            "type",
+            &["\"urn:keyward:problem:", self.code, "\""].concat(),
+        )
+        .text("title", self.title)
+        .number("status", u64::from(self.status))
+        .text("detail", detail)
+        .text("code", self.code)
+        .text("requestId", request_id)
+        .text("error", self.title)
+        .text("message", message);
+        body
+    }
+}
 
 /// An error body. `error` and `message` repeat title and detail for clients that read those.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,51 +1,90 @@
 //! Rate-limit headers: the common `X-RateLimit-*`, and draft-ietf-httpapi-ratelimit-headers-11.
 
-use std::fmt::Write;
-
 use crate::Millis;
+use crate::fields::Fields;
+use crate::json::Object;
 use crate::lease::WindowView;
+use crate::record::RateLimits;
 
 /// Milliseconds as whole seconds, rounded up: a retry after that many seconds is not too early.
 pub fn whole_seconds(ms: Millis) -> u64 {
     ms.div_ceil(1_000)
 }
 
-/// The headers of a metered answer; none for a key without limits.
+/// Adds the fields of a metered answer; none for a key without limits.
 ///
 /// `X-RateLimit-*` and `RateLimit` speak of the window with the least left (the shortest of equals); its
 /// reset is when units begin to come back.
-pub fn headers(views: &[WindowView], now: Millis) -> Vec<(&'static str, String)> {
-    let Some(tightest) = views.iter().min_by_key(|v| v.remaining) else {
-        return Vec::new();
-    };
-    let mut policy = String::new();
-    for view in views {
-        let comma = if policy.is_empty() { "" } else { ", " };
-        // Writing to a String cannot fail.
-        let _ = write!(
-            policy,
-            "{comma}\"{}\";q={};w={}",
-            view.window.name(),
-            view.limit,
-            view.window.span() / 1_000
-        );
+pub fn put_fields(fields: &mut Fields, views: &[WindowView], now: Millis) {
+    put_limits(fields, views);
+    put_state(fields, views, now);
+}
+
+/// The place of the window that the fields speak of.
+pub fn tightest(views: &[WindowView]) -> Option<usize> {
+    let places = views.iter().enumerate();
+    places
+        .min_by_key(|(_, v)| v.remaining)
+        .map(|(place, _)| place)
+}
+
+/// Adds what is the same for every answer to a key while the same window has the least left.
+pub fn put_limits(fields: &mut Fields, views: &[WindowView]) {
+    if let Some(tightest) = tightest(views).and_then(|place| views.get(place)) {
+        fields.put_number("x-ratelimit-limit", u64::from(tightest.limit));
+        fields.put("ratelimit-policy", &policy(views));
     }
-    let reset = whole_seconds(now.saturating_add(tightest.reset_in));
-    vec![
-        ("x-ratelimit-limit", tightest.limit.to_string()),
-        ("x-ratelimit-remaining", tightest.remaining.to_string()),
-        ("x-ratelimit-reset", reset.to_string()),
-        ("ratelimit-policy", policy),
-        (
-            "ratelimit",
-            format!(
-                "\"{}\";r={};t={}",
-                tightest.window.name(),
-                tightest.remaining,
-                whole_seconds(tightest.reset_in)
-            ),
-        ),
-    ]
+}
+
+/// Adds how the limits stand.
+pub fn put_state(fields: &mut Fields, views: &[WindowView], now: Millis) {
+    let Some(tightest) = tightest(views).and_then(|place| views.get(place)) else {
+        return;
+    };
+    let [mut remaining, mut reset] = [itoa::Buffer::new(); 2];
+    let remaining = remaining.format(tightest.remaining);
+    fields.put("x-ratelimit-remaining", remaining);
+    let at = whole_seconds(now.saturating_add(tightest.reset_in));
+    fields.put_number("x-ratelimit-reset", at);
+    let seconds = reset.format(whole_seconds(tightest.reset_in));
+    let name = tightest.window.name();
+    fields.put_parts(
+        "ratelimit",
+        &["\"", name, "\";r=", remaining, ";t=", seconds],
+    );
+}
+
+fn policy(views: &[WindowView]) -> String {
+    let mut policy = String::with_capacity(96);
+    for view in views {
+        if !policy.is_empty() {
+            policy.push_str(", ");
+        }
+        let [mut quota, mut span] = [itoa::Buffer::new(); 2];
+        let (quota, span) = (
+            quota.format(view.limit),
+            span.format(view.window.span() / 1_000),
+        );
+        for part in ["\"", view.window.name(), "\";q=", quota, ";w=", span] {
+            policy.push_str(part);
+        }
+    }
+    policy
+}
+
+/// The limits of a key, as refusals tell them in JSON.
+pub fn limits_json(limits: &RateLimits) -> String {
+    let mut object = Object::default();
+    for (name, limit) in [
+        ("requestsPerMinute", limits.requests_per_minute),
+        ("requestsPerHour", limits.requests_per_hour),
+        ("requestsPerDay", limits.requests_per_day),
+    ] {
+        if let Some(limit) = limit {
+            object.number(name, u64::from(limit));
+        }
+    }
+    object.finish()
 }
 
 #[cfg(test)]
@@ -70,13 +109,9 @@ mod tests {
             view(Window::Hour, 5_000, 4_900, 60_000),
             view(Window::Day, 100_000, 99_000, 3_600_000),
         ];
-        let headers = headers(&views, 1_700_000_000_500);
-        let get = |name: &str| {
-            headers
-                .iter()
-                .find(|(n, _)| *n == name)
-                .map(|(_, v)| v.as_str())
-        };
+        let mut fields = Fields::default();
+        put_fields(&mut fields, &views, 1_700_000_000_500);
+        let get = |name: &str| fields.get(name);
         assert_eq!(get("x-ratelimit-limit"), Some("100"));
         assert_eq!(get("x-ratelimit-remaining"), Some("47"));
         assert_eq!(get("x-ratelimit-reset"), Some("1700000012"));
@@ -96,6 +131,8 @@ mod tests {
 
     #[test]
     fn a_key_without_limits_gets_none() {
-        assert!(headers(&[], 0).is_empty());
+        let mut fields = Fields::default();
+        put_fields(&mut fields, &[], 0);
+        assert_eq!(fields.count(), 0);
     }
 }

@@ -3,13 +3,15 @@
 //! Every record has a version that only grows. Unknown fields are ignored, so that an older edge
 //! understands a newer control plane; unknown states are read as the safest one.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::Millis;
 use crate::account::{AccountRecord, MAX_DEPTH, locator_of};
 use crate::ip::IpRange;
 use crate::origin::OriginPattern;
 use crate::permission::Permission;
+use crate::read;
+use crate::read::{Members, Misfit};
 use crate::resource::ResourceScope;
 use crate::route::Route;
 use crate::token::KeyHash;
@@ -23,7 +25,7 @@ pub const MAX_ID: usize = 64;
 pub const MAX_VERSION: u64 = (1 << 53) - 1;
 
 /// Whether a key may be used at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyState {
     /// May be used.
@@ -31,25 +33,27 @@ pub enum KeyState {
     /// Stopped by an admin; can be reactivated.
     Revoked,
     /// Gone; the record is its tombstone.
-    #[serde(other)]
     Deleted,
 }
 
+read!(KeyState: "active" => Active, "revoked" => Revoked, _ => Deleted);
+
 /// How exactly a key's state and quota are followed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Enforcement {
     /// Gates hold leases: decided from memory, a change in force within the lease time.
     #[default]
     Leased,
     /// Every request asks the guard: a change in force at once.
-    #[serde(other)]
     Strict,
 }
 
+read!(Enforcement: "leased" => Leased, _ => Strict);
+
 /// The limits of a key, in cost units. `None`: not limited in that window.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RateLimits {
     /// In any rolling 60 s.
     pub requests_per_minute: Option<u32>,
@@ -58,6 +62,12 @@ pub struct RateLimits {
     /// In a UTC day.
     pub requests_per_day: Option<u32>,
 }
+
+read!(RateLimits {
+    requests_per_minute: "requestsPerMinute",
+    requests_per_hour: "requestsPerHour",
+    requests_per_day: "requestsPerDay",
+});
 
 impl RateLimits {
     /// The limit of a window.
@@ -68,21 +78,32 @@ impl RateLimits {
             Window::Day => self.requests_per_day,
         }
     }
+
+    /// The windows whose whole limit is below a cost: it never fits there.
+    pub fn below(&self, cost: u32) -> Vec<Window> {
+        let is_below = |window: &Window| self.of(*window).is_some_and(|limit| limit < cost);
+        Window::ALL.into_iter().filter(is_below).collect()
+    }
 }
 
 /// One token of a key, by its hash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Credential {
     /// SHA-256 of the token.
     pub hash: KeyHash,
     /// Until when it works, exclusive; `None`: as long as the key. Set for the old token in a rotation's grace.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub not_after: Option<Millis>,
 }
 
+read!(Credential {
+    hash: "hash",
+    not_after: "notAfter"
+});
+
 /// A key, as the edge knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyRecord {
     /// `key_…`
@@ -92,10 +113,9 @@ pub struct KeyRecord {
     /// The account it belongs to.
     pub account: String,
     /// The accounts above that one, root first.
-    #[serde(default)]
     pub ancestors: Vec<String>,
     /// The member who owns it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     /// The environment's short code.
     pub environment: String,
@@ -104,33 +124,46 @@ pub struct KeyRecord {
     /// Its tokens: one, or two during a rotation's grace.
     pub credentials: Vec<Credential>,
     /// When it stops working by itself, exclusive.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Millis>,
     /// What it may do.
-    #[serde(default)]
     pub permissions: Vec<Permission>,
     /// What its owner's role may do; `None`: no bound from a role.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub role_permissions: Option<Vec<Permission>>,
     /// The resources it is bound to.
-    #[serde(default)]
     pub resources: Vec<ResourceScope>,
     /// The origins it may be used from; empty: all.
-    #[serde(default)]
     pub allowed_origins: Vec<OriginPattern>,
     /// Whether a key with allowed origins also admits requests without an `Origin`.
-    #[serde(default)]
     pub allow_missing_origin: bool,
     /// The addresses it may be used from; empty: all.
-    #[serde(default)]
     pub allowed_ips: Vec<IpRange>,
     /// Its limits.
-    #[serde(default)]
     pub limits: RateLimits,
     /// How exactly it is followed.
-    #[serde(default)]
     pub enforcement: Enforcement,
 }
+
+read!(KeyRecord {
+    id: "id",
+    version: "version",
+    account: "account",
+    ancestors: "ancestors" or Vec::new(),
+    owner: "owner",
+    environment: "environment",
+    state: "state",
+    credentials: "credentials",
+    expires_at: "expiresAt",
+    permissions: "permissions" or Vec::new(),
+    role_permissions: "rolePermissions",
+    resources: "resources" or Vec::new(),
+    allowed_origins: "allowedOrigins" or Vec::new(),
+    allow_missing_origin: "allowMissingOrigin" or false,
+    allowed_ips: "allowedIps" or Vec::new(),
+    limits: "limits" or RateLimits::default(),
+    enforcement: "enforcement" or Enforcement::default(),
+});
 
 impl KeyRecord {
     /// The credential with this hash, if the key still has it.
@@ -153,7 +186,7 @@ impl KeyRecord {
 }
 
 /// One host of an API, and the environment it serves.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Endpoint {
     /// A host (with a port if it is not the scheme's own), `*.` and a host, or `*`.
@@ -163,37 +196,46 @@ pub struct Endpoint {
     /// The environment's short code: `prod`.
     pub code: String,
     /// Where its requests go, instead of the API's upstream.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream: Option<String>,
 }
 
+read!(Endpoint {
+    host: "host",
+    environment: "environment",
+    code: "code",
+    upstream: "upstream"
+});
+
 /// What happens to requests that match no route.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unlisted {
     /// They pass with any valid key, at cost 1.
     Open,
     /// They are refused: 404, or 405 when the path is known with other methods.
     #[default]
-    #[serde(other)]
     Closed,
 }
 
+read!(Unlisted: "open" => Open, _ => Closed);
+
 /// What happens when the guard can't be asked.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnGuardFailure {
     /// The request passes, uncounted by the quota, if the key's known state allows it.
     Allow,
     /// 503 with `Retry-After`.
     #[default]
-    #[serde(other)]
     Refuse,
 }
 
+read!(OnGuardFailure: "allow" => Allow, _ => Refuse);
+
 /// Cross-origin policy of an API (WHATWG Fetch, CORS protocol).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct CorsPolicy {
     /// Which origins may read answers; empty: none.
     pub allowed_origins: Vec<OriginPattern>,
@@ -209,8 +251,17 @@ pub struct CorsPolicy {
     pub max_age_seconds: u32,
 }
 
+read!(CorsPolicy {
+    allowed_origins: "allowedOrigins" or Vec::new(),
+    allowed_methods: "allowedMethods" or Vec::new(),
+    allowed_headers: "allowedHeaders" or Vec::new(),
+    exposed_headers: "exposedHeaders" or Vec::new(),
+    allow_credentials: "allowCredentials" or false,
+    max_age_seconds: "maxAgeSeconds" or 0,
+});
+
 /// An API, as the edge knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiRecord {
     /// `api_…`
@@ -220,7 +271,6 @@ pub struct ApiRecord {
     /// The account that owns it.
     pub account: String,
     /// The accounts above that one, root first.
-    #[serde(default)]
     pub ancestors: Vec<String>,
     /// For people; also the realm of `WWW-Authenticate`.
     pub name: String,
@@ -229,24 +279,34 @@ pub struct ApiRecord {
     /// Where requests go: an http(s) URL, whose path is put before the request's.
     pub upstream: String,
     /// How long the upstream may take to begin its answer, in milliseconds.
-    #[serde(default = "default_upstream_timeout")]
     pub upstream_timeout_ms: u32,
     /// The routes table.
-    #[serde(default)]
     pub routes: Vec<Route>,
     /// Requests that match no route.
-    #[serde(default)]
     pub unlisted: Unlisted,
     /// Cross-origin policy.
-    #[serde(default)]
     pub cors: CorsPolicy,
     /// When the guard can't be asked.
-    #[serde(default)]
     pub on_guard_failure: OnGuardFailure,
     /// Whether the API is gone; the record is its tombstone.
-    #[serde(default)]
     pub deleted: bool,
 }
+
+read!(ApiRecord {
+    id: "id",
+    version: "version",
+    account: "account",
+    ancestors: "ancestors" or Vec::new(),
+    name: "name",
+    endpoints: "endpoints",
+    upstream: "upstream",
+    upstream_timeout_ms: "upstreamTimeoutMs" or default_upstream_timeout(),
+    routes: "routes" or Vec::new(),
+    unlisted: "unlisted" or Unlisted::default(),
+    cors: "cors" or CorsPolicy::default(),
+    on_guard_failure: "onGuardFailure" or OnGuardFailure::default(),
+    deleted: "deleted" or false,
+});
 
 /// How long an upstream may take by default, in milliseconds.
 pub fn default_upstream_timeout() -> u32 {
@@ -268,7 +328,7 @@ pub enum RecordError {
 }
 
 /// Any record, as pushed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Record {
     /// A key.
@@ -279,7 +339,18 @@ pub enum Record {
     Account(AccountRecord),
 }
 
+read!(Record: Self::from_members);
+
 impl Record {
+    fn from_members(members: &mut Members<'_>) -> Result<Self, Misfit> {
+        match &*members.take_text("kind")? {
+            "key" => KeyRecord::from_members(members).map(Self::Key),
+            "api" => ApiRecord::from_members(members).map(Self::Api),
+            "account" => AccountRecord::from_members(members).map(Self::Account),
+            _ => Err(Misfit::wanted("a key, an api or an account")),
+        }
+    }
+
     /// `key`, `api` or `account`.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -7,7 +7,7 @@
 use crate::Millis;
 use crate::lease::Over;
 use crate::message::{MAX_USAGE_ROWS, Report, Settled};
-use crate::usage::{Tally, UsageCell, UsageSheet};
+use crate::usage::{CellRef, Tally, UsageSheet};
 
 /// After how many milliseconds a call that was neither answered nor failed is taken for cut off: the runtime
 /// may end a request, and all that it awaits, at any moment. Longer than any call to a guard may take.
@@ -55,10 +55,8 @@ impl Reporter {
     }
 
     /// Counts an outcome.
-    pub fn count(&mut self, cell: UsageCell, tally: &Tally) {
-        if self.usage.len() < MAX_CELLS || self.usage.contains(&cell) {
-            self.usage.add(cell, tally);
-        } else {
+    pub fn count(&mut self, cell: CellRef<'_>, tally: &Tally) {
+        if !self.usage.add(cell, tally, MAX_CELLS) {
             self.dropped = self.dropped.saturating_add(tally.count);
         }
     }
@@ -113,12 +111,12 @@ impl Reporter {
 mod tests {
     use super::*;
 
-    fn cell(minute: u64) -> UsageCell {
-        UsageCell {
-            key: "key_1".into(),
-            api: "api_1".into(),
+    fn cell(minute: u64) -> CellRef<'static> {
+        CellRef {
+            key: "key_1",
+            api: "api_1",
             minute,
-            code: "ok".into(),
+            code: "ok",
             class: 2,
         }
     }
@@ -142,7 +140,7 @@ mod tests {
         reporter.acknowledge(first.seq);
         let second = reporter.take(0).unwrap();
         assert_eq!(second.seq, first.seq + 1);
-        assert_eq!(second.usage[0].cell, cell(2));
+        assert_eq!(second.usage[0].cell.minute, 2);
         reporter.acknowledge(first.seq);
         assert!(!reporter.is_empty());
         reporter.acknowledge(second.seq);

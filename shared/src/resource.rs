@@ -1,13 +1,15 @@
 //! Resource scopes: `kind:id`. A key with scopes of a kind reaches only those of that kind.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+use crate::read;
 
 /// The longest kind or id, in characters.
 pub const MAX_PART: usize = 128;
 
 /// One resource, e.g. `agent:a_17` or `customer:c_9`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(into = "String")]
 pub struct ResourceScope {
     kind: String,
     id: String,
@@ -47,12 +49,7 @@ impl ResourceScope {
     }
 }
 
-impl TryFrom<String> for ResourceScope {
-    type Error = ResourceError;
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        Self::parse(&text)
-    }
-}
+read!(ResourceScope: ResourceScope::parse, "a resource scope");
 
 impl From<ResourceScope> for String {
     fn from(scope: ResourceScope) -> Self {

@@ -3,24 +3,29 @@
 //! A counter keeps units in buckets. A bucket counts until the whole of it is older than the window, so a
 //! rolling window is never under-counted, and units leave it late by at most one bucket.
 
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, Serializer};
 
 use crate::Millis;
+use crate::columns;
+use crate::read;
+use crate::read::Misfit;
 
 /// A UTC day, in milliseconds.
 pub const DAY_MS: Millis = 86_400_000;
 
 /// One of the three windows that a key can be limited in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Window {
-    /// Rolling 60 s, in buckets of 1 s.
+    /// Rolling 60 s, in buckets of 200 ms.
     Minute,
-    /// Rolling 3600 s, in buckets of 60 s.
+    /// Rolling 3600 s, in buckets of 15 s.
     Hour,
     /// The UTC day, one bucket.
     Day,
 }
+
+read!(Window: "minute" => Minute, "hour" => Hour, "day" => Day);
 
 impl Window {
     /// All of them, shortest first.
@@ -44,10 +49,12 @@ impl Window {
         }
     }
 
+    /// The length of its buckets, in milliseconds: by so much a unit leaves late. A three-hundredth of the window at
+    /// most, for what is late is lost to those who use all of their limit.
     fn bucket_span(self) -> Millis {
         match self {
-            Self::Minute => 1_000,
-            Self::Hour => 60_000,
+            Self::Minute => 200,
+            Self::Hour => 15_000,
             Self::Day => DAY_MS,
         }
     }
@@ -69,10 +76,26 @@ impl Window {
 
 /// The units of one window, by bucket, oldest first. Buckets of the future count too: they hold units that
 /// are leased and may be spent until then.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Counter(Vec<(u64, u64)>);
 
+read!(Counter: Counter::from_text, "counts by bucket");
+
+impl Serialize for Counter {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let rows = self.0.iter().map(|(bucket, units)| [*bucket, *units]);
+        to.serialize_str(&columns::write(rows))
+    }
+}
+
 impl Counter {
+    fn from_text(text: &str) -> Result<Self, Misfit> {
+        let rows = columns::read(text)?;
+        Ok(Self(
+            rows.into_iter().map(|[b, units]| (b, units)).collect(),
+        ))
+    }
+
     /// Drops the buckets that no longer count at `now`.
     pub fn expire(&mut self, window: Window, now: Millis) {
         self.0.retain(|(bucket, _)| window.leaves_at(*bucket) > now);
@@ -143,13 +166,12 @@ mod tests {
     fn a_bucket_counts_until_the_whole_of_it_is_older_than_the_window() {
         let mut c = Counter::default();
         c.add(Window::Minute, 1_500, 3);
-        assert_eq!(c.used(Window::Minute, 61_999), 3);
-        assert_eq!(c.used(Window::Minute, 62_000), 0);
-        c.add(Window::Hour, 30_000, 3);
+        assert_eq!(c.used(Window::Minute, 61_599), 3);
+        assert_eq!(c.used(Window::Minute, 61_600), 0);
         let mut h = Counter::default();
-        h.add(Window::Hour, 30_000, 2);
-        assert_eq!(h.used(Window::Hour, 3_659_999), 2);
-        assert_eq!(h.used(Window::Hour, 3_660_000), 0);
+        h.add(Window::Hour, 31_000, 2);
+        assert_eq!(h.used(Window::Hour, 3_644_999), 2);
+        assert_eq!(h.used(Window::Hour, 3_645_000), 0);
     }
 
     #[test]
@@ -166,9 +188,9 @@ mod tests {
         c.add(Window::Minute, 0, 5);
         c.add(Window::Minute, 10_000, 5);
         assert_eq!(c.falls_to(Window::Minute, 20_000, 10), 20_000);
-        assert_eq!(c.falls_to(Window::Minute, 20_000, 9), 61_000);
-        assert_eq!(c.falls_to(Window::Minute, 20_000, 4), 71_000);
-        assert_eq!(c.next_leave(Window::Minute, 20_000), 61_000);
+        assert_eq!(c.falls_to(Window::Minute, 20_000, 9), 60_200);
+        assert_eq!(c.falls_to(Window::Minute, 20_000, 4), 70_200);
+        assert_eq!(c.next_leave(Window::Minute, 20_000), 60_200);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 // A simulation of Workers KV's network: the store behind workerd's KV binding, which speaks HTTP to it.
 // Everything else is real. Like the real one it may lag: what is written, or deleted, is seen only `lag`
-// milliseconds later; a write is on its way for `slow` milliseconds. It lives on disk, so it outlasts a killed workerd.
+// milliseconds later; a write is on its way for `slow` milliseconds, a read for `slowReads`; `broken` fails every call.
+// It lives on disk, so it outlasts a killed workerd.
 import { DurableObject } from "cloudflare:workers";
 
 export default {
@@ -26,12 +27,12 @@ export class Store extends DurableObject {
     const url = new URL(request.url);
     if (url.pathname.startsWith("/__simulation/")) return this.control(request, url);
     const name = decodeURIComponent(url.pathname.slice(1));
+    // Read in any case: workerd takes no answer before its body is.
+    const value = request.method === "PUT" ? await request.text() : null;
     if (this.setting("broken")) return new Response("simulated failure", { status: 500 });
     if (request.method === "GET") return this.read(name);
     this.writes += 1;
-    const value = request.method === "PUT" ? await request.text() : null;
-    const slow = this.setting("slow");
-    if (slow) await new Promise((resolve) => setTimeout(resolve, slow));
+    await this.pause("slow");
     const now = Date.now();
     this.ctx.storage.sql.exec(
       "insert into versions (name, at, seen_at, value) values (?, ?, ?, ?)",
@@ -43,13 +44,19 @@ export class Store extends DurableObject {
     return new Response(null, { status: 200 });
   }
 
-  read(name) {
+  async read(name) {
     this.reads += 1;
+    await this.pause("slowReads");
     const rows = this.ctx.storage.sql
       .exec("select value from versions where name = ? and seen_at <= ? order by seq desc limit 1", name, Date.now())
       .toArray();
     const value = rows[0]?.value;
     return typeof value === "string" ? new Response(value) : new Response(null, { status: 404 });
+  }
+
+  async pause(name) {
+    const ms = this.setting(name);
+    if (ms) await new Promise((resolve) => setTimeout(resolve, ms));
   }
 
   setting(name) {

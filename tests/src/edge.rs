@@ -86,26 +86,21 @@ impl Edge {
         edge
     }
 
-    /// Writes the files that workerd reads. They are copies: a build under way changes no test.
+    /// Writes the files that workerd reads.
     fn lay_out(&self, parts: &Parts, control_plane: &str) {
-        let simulation = Path::new(env!("CARGO_MANIFEST_DIR")).join("simulation");
-        let sources = config::MODULES.iter().map(|module| match module.folder {
-            config::Folder::Build => parts.edge_build.join(module.name),
-            config::Folder::Simulation => simulation.join(module.name),
-        });
-        for source in sources {
-            let name = source.file_name().unwrap_or_default();
-            std::fs::copy(&source, self.folder.join(name))
-                .unwrap_or_else(|error| panic!("{}: {error}", source.display()));
-        }
+        let build = &parts.edge_build;
+        let built = config::copy_modules(build, &self.folder)
+            .unwrap_or_else(|error| panic!("{}: {error}", build.display()));
         for disk in [config::GUARD_DISK, config::KV_DISK] {
             std::fs::create_dir_all(self.folder.join(disk)).expect("a folder can be made");
         }
         let text = config::text(&config::Facts {
             folder: &self.folder,
+            built: &built,
             gate_ports: &self.gate_ports,
             kv_port: self.kv_port,
             compatibility_date: &parts.compatibility_date,
+            compatibility_flags: &parts.compatibility_flags,
             secrets: &self.secrets,
             control_plane,
             options: &self.options,
@@ -153,6 +148,11 @@ impl Edge {
     pub fn kill(&self) {
         // Dropping kills and waits.
         drop(self.process().take());
+    }
+
+    /// The process id of workerd, while it runs.
+    pub fn process_id(&self) -> Option<u32> {
+        self.process().as_ref().map(Process::id)
     }
 
     /// The base URL of the first gate.

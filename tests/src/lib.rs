@@ -37,6 +37,7 @@ mod refusal;
 mod secrets;
 mod tokens;
 mod upstream;
+mod wire;
 mod world;
 
 pub use answer::Answer;
@@ -48,13 +49,30 @@ pub use eventually::{PATIENCE, eventually, stays};
 pub use load::{Load, Running, Sample, Samples};
 pub use parts::{Parts, root, skip};
 pub use port::free as free_port;
-pub use process::Process;
+pub use process::{Process, read_log};
 pub use random::{below, letters};
 pub use raw::RawRequest;
 pub use secrets::Secrets;
 pub use tokens::{forged_token, mistyped_token};
 pub use upstream::{Seen, Upstream};
+pub use wire::{Head, Wire, WireServer};
 pub use world::{API_HOST, STAGING_HOST, World, WorldOptions, open_key};
+
+/// A part that was looked for, or returns from the test, skipped by its name, when it is missing:
+/// `let nginx = need!(Parts::nginx());`. To be used like [`world!`], and before it.
+#[macro_export]
+macro_rules! need {
+    ($part:expr) => {{
+        fn here() {}
+        let name = ::std::any::type_name_of_val(&here)
+            .trim_end_matches("::here")
+            .trim_end_matches("::{{closure}}");
+        match $part {
+            Ok(part) => part,
+            Err(missing) => return $crate::skip(name, &missing),
+        }
+    }};
+}
 
 /// Starts a [`World`] for the test that calls it, or returns from the test when a real part is missing.
 ///
@@ -66,13 +84,7 @@ macro_rules! world {
         $crate::world!($crate::WorldOptions::default())
     };
     ($options:expr) => {{
-        fn here() {}
-        let name = ::std::any::type_name_of_val(&here)
-            .trim_end_matches("::here")
-            .trim_end_matches("::{{closure}}");
-        match $crate::Parts::find() {
-            Ok(parts) => $crate::World::start(&parts, $options).await,
-            Err(missing) => return $crate::skip(name, &missing),
-        }
+        let parts = $crate::need!($crate::Parts::find());
+        $crate::World::start(&parts, $options).await
     }};
 }

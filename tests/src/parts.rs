@@ -15,6 +15,8 @@ pub struct Parts {
     pub keyward: PathBuf,
     /// The Worker's compatibility date, as `wrangler.toml` has it.
     pub compatibility_date: String,
+    /// The Worker's compatibility flags, as `wrangler.toml` has them.
+    pub compatibility_flags: Vec<String>,
 }
 
 const EDGE_FILES: [&str; 4] = [
@@ -52,7 +54,115 @@ impl Parts {
             keyward,
             compatibility_date: compatibility_date(&wrangler)
                 .ok_or("wrangler.toml has no compatibility_date")?,
+            compatibility_flags: compatibility_flags(&wrangler),
         })
+    }
+}
+
+/// A program that a test drives: its variable, and the names it goes by.
+struct Program {
+    variable: &'static str,
+    names: &'static [&'static str],
+}
+
+const CHROMIUM: Program = Program {
+    variable: "KEYWARD_CHROMIUM",
+    names: &[
+        "chromium",
+        "chromium-browser",
+        "google-chrome-stable",
+        "google-chrome",
+    ],
+};
+const NGINX: Program = Program {
+    variable: "KEYWARD_NGINX",
+    names: &["nginx"],
+};
+const CADDY: Program = Program {
+    variable: "KEYWARD_CADDY",
+    names: &["caddy"],
+};
+const NODE: Program = Program {
+    variable: "KEYWARD_NODE",
+    names: &["node"],
+};
+const PYTHON: Program = Program {
+    variable: "KEYWARD_PYTHON",
+    names: &["python3"],
+};
+/// Where servers are that a user's `PATH` often leaves out.
+const SYSTEM_FOLDERS: [&str; 2] = ["/usr/local/sbin", "/usr/sbin"];
+
+impl Parts {
+    /// A Chromium: `KEYWARD_CHROMIUM`, else of the `PATH`.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn chromium() -> Result<PathBuf, String> {
+        CHROMIUM.find()
+    }
+
+    /// An nginx: `KEYWARD_NGINX`, else of the system.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn nginx() -> Result<PathBuf, String> {
+        NGINX.find()
+    }
+
+    /// A Caddy: `KEYWARD_CADDY`, else of the system.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn caddy() -> Result<PathBuf, String> {
+        CADDY.find()
+    }
+
+    /// A Node: `KEYWARD_NODE`, else the npm packages' own, else of the `PATH`.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn node() -> Result<PathBuf, String> {
+        let own = root().join("node_modules/.bin/node");
+        if given(NODE.variable).is_none() && own.is_file() {
+            return Ok(own);
+        }
+        NODE.find()
+    }
+
+    /// A Python 3: `KEYWARD_PYTHON`, else of the `PATH`.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn python() -> Result<PathBuf, String> {
+        PYTHON.find()
+    }
+
+    /// The folder of the npm packages: `KEYWARD_NODE_MODULES`, else the checkout's.
+    pub fn node_modules() -> PathBuf {
+        given("KEYWARD_NODE_MODULES").unwrap_or_else(|| root().join("node_modules"))
+    }
+}
+
+impl Program {
+    fn find(&self) -> Result<PathBuf, String> {
+        let [name, ..] = self.names else {
+            return Err(format!("{} names no program", self.variable));
+        };
+        if let Some(binary) = given(self.variable) {
+            let why = || format!("there is no {name} at {}", binary.display());
+            return binary.is_file().then(|| binary.clone()).ok_or_else(why);
+        }
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders: Vec<PathBuf> = std::env::split_paths(&path)
+            .chain(SYSTEM_FOLDERS.map(PathBuf::from))
+            .collect();
+        let all = self
+            .names
+            .iter()
+            .flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+        let why = || format!("there is no {name}: `cargo xtask setup` brings one");
+        all.into_iter().find(|file| file.is_file()).ok_or_else(why)
     }
 }
 
@@ -98,11 +208,22 @@ fn keyward(root: &Path) -> Result<PathBuf, String> {
 }
 
 fn compatibility_date(wrangler: &str) -> Option<String> {
-    let line = wrangler
-        .lines()
-        .find_map(|line| line.strip_prefix("compatibility_date"))?;
-    let value = line.trim_start().strip_prefix('=')?.trim();
+    let value = setting(wrangler, "compatibility_date")?;
     Some(value.trim_matches('"').to_owned())
+}
+
+fn compatibility_flags(wrangler: &str) -> Vec<String> {
+    let list = setting(wrangler, "compatibility_flags").unwrap_or_default();
+    let flags = list.trim_matches(['[', ']']).split(',');
+    flags
+        .map(|flag| flag.trim().trim_matches('"').to_owned())
+        .filter(|flag| !flag.is_empty())
+        .collect()
+}
+
+fn setting<'a>(wrangler: &'a str, name: &str) -> Option<&'a str> {
+    let line = wrangler.lines().find_map(|line| line.strip_prefix(name))?;
+    Some(line.trim_start().strip_prefix('=')?.trim())
 }
 
 /// Says that a test can't run here, and why.

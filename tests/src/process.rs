@@ -1,7 +1,7 @@
 //! A program that tests start, kill and start again.
 
 use std::fs::{File, OpenOptions};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// A program under test. It is killed, by its process id, when it is dropped, also by a panic.
@@ -64,7 +64,7 @@ impl Drop for Process {
 }
 
 /// The text of a log, or of nothing.
-pub fn read_log(log: &PathBuf) -> String {
+pub fn read_log(log: &Path) -> String {
     let bytes = std::fs::read(log).unwrap_or_default();
     String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -1,22 +1,57 @@
 //! `cargo xtask bench`: every figure a ratio against a baseline of the same run.
 
+use std::fs;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
+use clap::Args;
 
 use crate::project::Project;
+use crate::report::Step;
 use crate::{edge, exec, report, setup};
 
-/// Measures `shared` natively, then the Worker on workerd.
-pub fn run(project: &Project) -> Result<ExitCode> {
+/// What to measure, and how long.
+#[derive(Args)]
+pub struct Options {
+    /// Sections by name and flags of the benchmark (`throughput proxy --quick`; `--help` lists them); none: everything.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<String>,
+}
+
+/// Measures the Worker on workerd and, unless sections are named, `shared` natively.
+pub fn run(project: &Project, options: &Options) -> Result<ExitCode> {
     let tools = setup::ensure(project)?;
     edge::build(project, &tools)?;
     find_wrk()?;
+    install_rivals(project);
     exec::show(
         project
             .cargo()
             .args(["build", "--package", "keyward", "--bin", "keyward"]),
     )?;
+    if options.args.iter().all(|arg| arg.starts_with('-')) {
+        measure_decisions(project)?;
+    }
+    report::line("bench: the Worker on workerd");
+    let mut worker = project.cargo();
+    worker.args([
+        "run",
+        "--quiet",
+        "--release",
+        "--package",
+        "keyward-tests",
+        "--bin",
+        "bench",
+        "--",
+        "--json",
+    ]);
+    worker.arg(project.target("bench.json")).args(&options.args);
+    worker.env("KEYWARD_BIN", project.binary("keyward"));
+    exec::show(&mut worker)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn measure_decisions(project: &Project) -> Result<()> {
     report::line(
         "bench: decisions, natively; the SHA-256 of a token is what no gate can do without",
     );
@@ -29,20 +64,27 @@ pub fn run(project: &Project) -> Result<ExitCode> {
         "decisions",
         "--",
     ]);
-    exec::show(native.args(["--warm-up-time", "1", "--measurement-time", "3"]))?;
-    report::line("bench: the Worker on workerd");
-    let mut worker = project.cargo();
-    worker.args([
-        "run",
-        "--release",
-        "--package",
-        "keyward-tests",
-        "--bin",
-        "bench",
-    ]);
-    worker.env("KEYWARD_BIN", project.binary("keyward"));
-    exec::show(&mut worker)?;
-    Ok(ExitCode::SUCCESS)
+    exec::show(native.args(["--warm-up-time", "1", "--measurement-time", "3"]))
+}
+
+/// The npm packages of the rivals, which nothing else needs. Without them they are left out, by name.
+fn install_rivals(project: &Project) {
+    let rivals = project.path("tests/bench/rivals");
+    let changed = |file: &str| fs::metadata(rivals.join(file)).and_then(|file| file.modified());
+    let installed = changed("node_modules/.package-lock.json");
+    if let (Ok(installed), Ok(lock)) = (installed, changed("package-lock.json"))
+        && installed >= lock
+    {
+        return;
+    }
+    let step = Step::begin("npm packages of the rivals", "50 MB, only the first time");
+    let mut npm = Command::new("npm");
+    npm.current_dir(&rivals)
+        .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
+    match exec::capture(&mut npm) {
+        Ok(_) => step.done("installed"),
+        Err(error) => step.done(&format!("left out: {error}")),
+    }
 }
 
 /// wrk makes the load; Debian has it.

@@ -31,7 +31,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Install what is missing: the wasm target, Node and the npm packages, all pinned.
+    /// Install what is missing: the wasm target, Node and the npm packages, all pinned; the programs that tests drive.
     Setup,
     /// Build the Worker into edge/build/.
     BuildEdge,
@@ -40,7 +40,7 @@ enum Command {
     /// Run every check and every test.
     Test,
     /// Measure, each figure beside its baseline of the same run.
-    Bench,
+    Bench(bench::Options),
 }
 
 fn run(command: &Command) -> Result<ExitCode> {
@@ -50,7 +50,7 @@ fn run(command: &Command) -> Result<ExitCode> {
         Command::BuildEdge => edge::run(&project),
         Command::Dev(options) => dev::run(&project, options),
         Command::Test => test::run(&project),
-        Command::Bench => bench::run(&project),
+        Command::Bench(options) => bench::run(&project, options),
     }
 }
 

@@ -1,9 +1,11 @@
 //! Installs what is missing, pinned. A second run finds everything in place and asks no network.
 
+mod apt;
 mod components;
 mod debian;
 mod lockfile;
 mod node;
+mod programs;
 mod wasm;
 
 use std::process::ExitCode;
@@ -12,6 +14,7 @@ use anyhow::Result;
 
 pub use components::ensure as ensure_components;
 pub use node::Node;
+pub use programs::{Programs, ensure as ensure_programs};
 pub use wasm::{TARGET as WASM_TARGET, WasmToolchain};
 
 use crate::project::Project;
@@ -25,13 +28,14 @@ pub struct Tools {
     pub wasm: WasmToolchain,
 }
 
-/// `cargo xtask setup`: makes sure of the tools and says where they are.
+/// `cargo xtask setup`: makes sure of the tools and of the programs that tests drive, and says where they are.
 pub fn run(project: &Project) -> Result<ExitCode> {
     report::line("Setting up");
     let tools = ensure(project)?;
     report::fact("wasm32-unknown-unknown", &tools.wasm.describe());
     report::fact("Node", &tools.node.describe());
     report::fact("npm packages", "as package-lock.json has them");
+    ensure_programs(project);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -45,6 +45,7 @@ pub fn run(project: &Project) -> Result<ExitCode> {
 fn run_all(project: &Project, count: &mut Count) -> Result<()> {
     let tools = setup::ensure(project)?;
     setup::ensure_components(project)?;
+    let programs = setup::ensure_programs(project);
     report::line("Building");
     exec::show(&mut dev::native_build(project)).context("Keyward does not compile")?;
     edge::build(project, &tools)?;
@@ -62,7 +63,7 @@ fn run_all(project: &Project, count: &mut Count) -> Result<()> {
         }
     }
     report::line("Testing");
-    tests::run(project, &tools, count)
+    tests::run(project, &tools, &programs, count)
 }
 
 /// What has to hold beside the tests.

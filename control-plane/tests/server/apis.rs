@@ -74,6 +74,20 @@ async fn an_api_that_says_little_is_closed() {
 }
 
 #[tokio::test]
+async fn browsers_may_remember_a_preflight_for_ten_minutes_unless_the_policy_says_otherwise() {
+    let app = App::start().await;
+    let path = format!("/v1/apis/{}", app.api("a.example").await);
+    for (said, expected) in [(None, 600), (Some(0), 0), (Some(86_400), 86_400)] {
+        let mut cors = json!({"allowedOrigins": ["https://app.example"]});
+        if let Some(said) = said {
+            cors["maxAgeSeconds"] = json!(said);
+        }
+        let patched = app.patch(&path, json!({"cors": cors})).await.expect(200);
+        assert_eq!(patched["api"]["cors"]["maxAgeSeconds"], expected);
+    }
+}
+
+#[tokio::test]
 async fn a_host_belongs_to_one_api_until_it_lets_go_of_it() {
     let app = App::start().await;
     let first = format!("/v1/apis/{}", app.api("a.example").await);

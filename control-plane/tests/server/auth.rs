@@ -18,6 +18,7 @@ async fn every_resource_needs_a_valid_admin_token() {
         "/v1/keys",
         "/v1/keys/key_1",
         "/v1/keys/key_1/usage",
+        "/v1/presets",
     ] {
         for value in [
             None,

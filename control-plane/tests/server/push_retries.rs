@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::support::app::text;
@@ -85,6 +86,41 @@ async fn a_refused_push_is_not_skipped() {
         assert_eq!(answer.expect(200)["propagated"], true, "{status}");
         assert_eq!(edge.seen.versions(&id), [1, 2]);
     }
+}
+
+#[tokio::test]
+async fn a_push_that_is_too_much_for_the_edge_is_halved_until_it_fits_and_grows_again() {
+    let edge = Edge::start().await;
+    let app = App::with_absent_edges(&[edge.url()]).await;
+    // Made while the edge takes nothing, so that they come in one go.
+    let pile_up = async || {
+        edge.seen.answer(Some(Refusal::Status(503)));
+        let made = (0..110).map(|_| app.key(json!({"name": "k"})));
+        let ids = join_all(made)
+            .await
+            .into_iter()
+            .map(|(key, _)| text(&key["id"]));
+        ids.collect::<Vec<_>>()
+    };
+    let have_arrived = async |ids: &[String]| {
+        let all = || async {
+            let state = edge.seen.state();
+            ids.iter().all(|id| state.contains_key(id)).then_some(())
+        };
+        until("all have arrived", all).await;
+    };
+    let ids = pile_up().await;
+    edge.seen.answer(Some(Refusal::TooMany(30)));
+    have_arrived(&ids).await;
+    let sizes = edge.seen.batches();
+    assert!(sizes.iter().all(|size| *size <= 30), "{sizes:?}");
+    // Nothing came twice on the way.
+    assert_eq!(edge.seen.records().len(), edge.seen.state().len());
+    let ids = pile_up().await;
+    edge.seen.answer(None);
+    have_arrived(&ids).await;
+    let largest = edge.seen.batches().into_iter().max();
+    assert!(largest > Some(30), "{largest:?}");
 }
 
 #[tokio::test]

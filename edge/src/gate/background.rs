@@ -13,7 +13,7 @@ use shared::Millis;
 
 use super::GateCode;
 use super::decision::Memo;
-use super::isolate::Work;
+use super::isolate::{Isolate, Work};
 use crate::boundary;
 
 /// When a flusher is too old to be relied on.
@@ -26,13 +26,16 @@ const FLUSH_SLACK_MS: Millis = 50;
 const FLUSH_PAUSE_MS: Millis = 1_000;
 
 impl GateCode {
-    /// What is to be done after an answer; `None` for most hot requests.
+    /// Whether there is something to do after an answer: rarely, for hot requests.
+    pub fn work_follows(&self, now: Millis) -> bool {
+        self.with(|isolate| !isolate.work.is_empty() || isolate.wants_flusher(now))
+            .unwrap_or(false)
+    }
+
+    /// What is to be done after an answer.
     pub fn background(gate: &Rc<Self>, now: Millis) -> Option<impl Future<Output = ()> + use<>> {
         let (work, flush) = gate.with(|isolate| {
-            let old = isolate
-                .flusher
-                .is_none_or(|started| now.abs_diff(started) >= FLUSHER_YOUNG_MS);
-            let flush = old && !isolate.is_settled();
+            let flush = isolate.wants_flusher(now);
             if flush {
                 isolate.flusher = Some(now);
             }
@@ -83,5 +86,15 @@ impl GateCode {
                 return;
             }
         }
+    }
+}
+
+impl Isolate {
+    /// Whether a flusher must be started.
+    fn wants_flusher(&self, now: Millis) -> bool {
+        let old = self
+            .flusher
+            .is_none_or(|started| now.abs_diff(started) >= FLUSHER_YOUNG_MS);
+        old && !self.is_settled()
     }
 }

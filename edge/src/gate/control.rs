@@ -1,8 +1,9 @@
 //! `/.keyward/…`, reserved on every guarded host: `health`, `verify`, `push`, `state`.
 
-use serde_json::json;
 use shared::Millis;
-use shared::problem::{MEDIA_TYPE, Problem};
+use shared::fields::Fields;
+use shared::json::Object;
+use shared::problem::{Kind, MEDIA_TYPE};
 use shared::secret::Secret;
 use shared::webhook::{self, SignedHeaders};
 
@@ -10,14 +11,14 @@ use super::GateCode;
 use super::RESERVED;
 use super::answer::REQUEST_ID;
 use super::head::Head;
-use super::plan::{Header, Plan};
+use super::plan::Plan;
 
 /// A request to a reserved path, with its body.
 pub struct ControlRequest {
     /// The request's id.
     pub id: String,
-    /// Method, host, path, credential headers.
-    pub head: Head,
+    /// What [`Head::read`] reads.
+    pub facts: String,
     /// `None` when it was too large.
     pub body: Option<Vec<u8>>,
     /// `Content-Type`.
@@ -35,16 +36,16 @@ pub struct ControlRequest {
 impl ControlRequest {
     /// A refusal of a reserved path's own.
     pub fn refuse(&self, status: u16, code: &str, title: &str, detail: &str) -> Plan {
-        let problem = Problem::new(status, code, title, detail).with_request_id(&self.id);
-        Plan::Answer {
+        let kind = Kind {
             status,
-            body: problem.to_json(),
-            headers: vec![
-                ("content-type", MEDIA_TYPE.to_owned()),
-                ("cache-control", "no-store".to_owned()),
-                (REQUEST_ID, self.id.clone()),
-            ],
+            code,
+            title,
+        };
+        let mut plan = answer(status, MEDIA_TYPE, kind.object(detail, detail, &self.id));
+        if let Plan::Answer { fields, .. } = &mut plan {
+            fields.put(REQUEST_ID, &self.id);
         }
+        plan
     }
 
     /// 400.
@@ -107,38 +108,38 @@ impl ControlRequest {
 }
 
 /// A 200 with JSON.
-pub fn ok_json(value: &serde_json::Value, more: Vec<Header>) -> Plan {
-    let mut headers = vec![
-        ("content-type", "application/json".to_owned()),
-        ("cache-control", "no-store".to_owned()),
-    ];
-    headers.extend(more);
-    Plan::Answer {
-        status: 200,
-        body: value.to_string(),
-        headers,
-    }
+pub fn ok_json(value: Object) -> Plan {
+    answer(200, "application/json", value)
+}
+
+fn answer(status: u16, media_type: &str, body: Object) -> Plan {
+    let mut fields = Fields::with_capacity(512);
+    fields.put("content-type", media_type);
+    fields.put("cache-control", "no-store");
+    Plan::answer(status, body.finish(), fields)
 }
 
 impl GateCode {
     /// Serves a reserved path.
     pub async fn control(&self, request: ControlRequest) -> Plan {
-        let path = shared::path::canonical(&request.head.path).unwrap_or_default();
+        let (head, _) = Head::read(&request.facts);
+        let path = shared::path::canonical(head.path).unwrap_or_default();
         let name = path.strip_prefix(RESERVED).unwrap_or_default();
         let methods: &[&str] = match name {
             "health" => &["GET", "HEAD"],
             "state" => &["GET"],
-            "verify" | "push" => &["POST"],
+            "verify" => &["GET", "HEAD", "POST"],
+            "push" => &["POST"],
             _ => {
                 let detail = "There is nothing here";
                 return request.refuse(404, "unknown_route", "Unknown route", detail);
             }
         };
-        if !methods.contains(&request.head.method.as_str()) {
+        if !methods.contains(&head.method) {
             let detail = format!("This path takes {}", methods.join(", "));
             let mut plan = request.refuse(405, "unknown_route", "Method not allowed", &detail);
-            if let Plan::Answer { headers, .. } = &mut plan {
-                headers.push(("allow", methods.join(", ")));
+            if let Plan::Answer { fields, .. } = &mut plan {
+                fields.put("allow", &methods.join(", "));
             }
             return plan;
         }
@@ -153,11 +154,11 @@ impl GateCode {
     /// Says that the Worker runs, and whether it is configured; never with what.
     fn health(&self) -> Plan {
         let configured = self.with(|_| ()).is_some();
-        let health = json!({
-            "status": if configured { "ok" } else { "not configured" },
-            "version": env!("CARGO_PKG_VERSION"),
-        });
-        let mut plan = ok_json(&health, Vec::new());
+        let mut health = Object::default();
+        health
+            .text("status", if configured { "ok" } else { "not configured" })
+            .text("version", env!("CARGO_PKG_VERSION"));
+        let mut plan = ok_json(health);
         if let (Plan::Answer { status, .. }, false) = (&mut plan, configured) {
             *status = 503;
         }
@@ -172,7 +173,18 @@ impl GateCode {
         if let Err(refusal) = request.delivery(&secret) {
             return refusal;
         }
-        let state = self.with(|i| json!({ "gate": i.id, "counters": i.counters }));
-        ok_json(&state.unwrap_or_default(), Vec::new())
+        let state = self.with(|isolate| {
+            let mut counters = Object::default();
+            counters
+                .number("requests", isolate.counters.requests)
+                .number("kvReads", isolate.counters.kv_reads)
+                .number("guardCalls", isolate.counters.guard_calls);
+            let mut state = Object::default();
+            state
+                .text("gate", &isolate.id)
+                .raw("counters", &counters.finish());
+            state
+        });
+        ok_json(state.unwrap_or_default())
     }
 }

@@ -5,11 +5,10 @@ use std::rc::Rc;
 use shared::Millis;
 use shared::account::AccountRecord;
 use shared::denial::Denial;
-use shared::lease::{QuotaRefusal, WindowView};
-use shared::record::{Endpoint, KeyRecord};
+use shared::lease::{QuotaRefusal, Views};
 use shared::token::KeyHash;
 
-use super::isolate::Api;
+use super::isolate::{Api, Key};
 
 /// What must be fetched before the decision can go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,9 +81,9 @@ pub struct Paid {
 #[derive(Debug)]
 pub enum Step {
     /// The request may pass.
-    Pass(Box<Admitted>),
+    Pass(Admitted),
     /// It is refused.
-    Refuse(Box<Refused>),
+    Refuse(Refused),
     /// A preflight: its headers, unless the origin is not admitted.
     Preflight(Rc<Api>),
     /// Something must be fetched first.
@@ -96,14 +95,12 @@ pub enum Step {
 pub struct Admitted {
     /// The API.
     pub api: Rc<Api>,
-    /// Its endpoint.
-    pub endpoint: Endpoint,
     /// The key.
-    pub key: Rc<KeyRecord>,
+    pub key: Rc<Key>,
     /// What it cost, in units.
     pub cost: u32,
     /// How its windows stand.
-    pub views: Vec<WindowView>,
+    pub views: Views,
 }
 
 /// A request that is refused.
@@ -114,9 +111,9 @@ pub struct Refused {
     /// The API, once known.
     pub api: Option<Rc<Api>>,
     /// The key, once known.
-    pub key: Option<Rc<KeyRecord>>,
+    pub key: Option<Rc<Key>>,
     /// How its windows stand, for a refusal for quota.
-    pub views: Vec<WindowView>,
+    pub views: Views,
 }
 
 impl Refused {
@@ -127,11 +124,11 @@ impl Refused {
 
     /// A refusal before any key is known.
     pub fn at(denial: Denial, api: Option<Rc<Api>>) -> Step {
-        Step::Refuse(Box::new(Self {
+        Step::Refuse(Self {
             denial,
             api,
             key: None,
-            views: Vec::new(),
-        }))
+            views: Views::default(),
+        })
     }
 }

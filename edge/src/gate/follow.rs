@@ -64,8 +64,8 @@ impl Isolate {
             Need::Api(_) | Need::Account { .. } => return None,
         };
         let slot = self.keys.peek(&hash)?;
-        let strict = slot.record.as_ref().is_some_and(|r| r.is_strict());
-        let known_absent = slot.record.is_none() && slot.absent_until > 0;
+        let strict = slot.key.as_ref().is_some_and(|k| k.record.is_strict());
+        let known_absent = slot.key.is_none() && slot.absent_until > 0;
         let common = match need {
             Need::Record(_) => known_absent,
             _ => (of_state || slot.scarce) && !strict,

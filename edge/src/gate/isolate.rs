@@ -2,21 +2,26 @@
 //!
 //! Nothing here is borrowed across an `.await`: requests of one isolate interleave there.
 
-use std::collections::{HashMap, HashSet};
+use std::cell::RefCell;
 use std::num::NonZeroUsize;
 use std::rc::Rc;
 
+use hashbrown::{HashMap, HashSet};
 use lru::LruCache;
 use shared::Millis;
 use shared::account::AccountRecord;
 use shared::base62;
 use shared::lease::Purse;
+use shared::permission;
 use shared::record::{ApiRecord, Endpoint, KeyRecord};
 use shared::report::Reporter;
 use shared::route::RouteTable;
 use shared::token::KeyHash;
-use shared::usage::{Tally, UsageCell};
+use shared::usage::{CellRef, Tally};
 
+use super::budget::Budget;
+use super::kept::{KeptSets, Mark};
+use super::recognise::Callers;
 use crate::config::Config;
 
 const MAX_KEYS: NonZeroUsize = at_least_one(20_000);
@@ -31,20 +36,85 @@ const fn at_least_one(n: usize) -> NonZeroUsize {
     }
 }
 
-/// An API, compiled.
+/// An API at one of its hosts, compiled.
 #[derive(Debug)]
 pub struct Api {
     /// As pushed.
     pub record: ApiRecord,
+    /// The endpoint that names the host.
+    pub endpoint: Endpoint,
     /// Its routes.
     pub routes: RouteTable,
+    /// Tells this from every other that the isolate compiled.
+    pub serial: u64,
+    /// For the refusals that name nothing of the request: by what they have in common, and whether a proxy asked.
+    pub marks: RefCell<Vec<(&'static str, bool, Rc<Mark>)>>,
+}
+
+impl Api {
+    /// What the upstream's URL puts before the path of a request.
+    pub fn base_path(&self) -> &str {
+        let url = self.upstream();
+        let host_at = url.find("://").map_or(0, |at| at + 3);
+        let host = url.get(host_at..).unwrap_or_default();
+        let path_at = host.find('/').unwrap_or(host.len());
+        host.get(path_at..).unwrap_or_default()
+    }
+
+    /// Remembers the fields of a refusal.
+    pub fn mark(&self, constant: &'static str, asked: bool) -> Rc<Mark> {
+        let Ok(mut marks) = self.marks.try_borrow_mut() else {
+            return Rc::default();
+        };
+        let known = marks.iter().find(|(c, a, _)| *c == constant && *a == asked);
+        if let Some((_, _, mark)) = known {
+            return Rc::clone(mark);
+        }
+        let mark = Rc::<Mark>::default();
+        marks.push((constant, asked, Rc::clone(&mark)));
+        mark
+    }
+
+    /// Where its requests go, without a slash at the end.
+    pub fn upstream(&self) -> &str {
+        let of_endpoint = self.endpoint.upstream.as_ref();
+        of_endpoint
+            .unwrap_or(&self.record.upstream)
+            .trim_end_matches('/')
+    }
+}
+
+/// A key, ready for use.
+#[derive(Debug)]
+pub struct Key {
+    /// As pushed.
+    pub record: KeyRecord,
+    /// What it may do under its owner's role, joined with spaces: for upstreams.
+    pub permissions: String,
+    /// Remembers the fields of `verify`'s answer.
+    pub mark: Mark,
+    /// Remembers those of a refusal for quota.
+    pub limited: Mark,
+}
+
+impl Key {
+    fn new(record: KeyRecord) -> Self {
+        let effective =
+            permission::effective(&record.permissions, record.role_permissions.as_deref());
+        Self {
+            permissions: effective.join(" "),
+            mark: Mark::default(),
+            limited: Mark::default(),
+            record,
+        }
+    }
 }
 
 /// The API of a host, as last seen in KV.
 #[derive(Debug, Clone)]
 pub struct ApiSlot {
-    /// The API and its endpoint, unless nothing answers for the host.
-    pub api: Option<(Rc<Api>, Endpoint)>,
+    /// The API, unless nothing answers for the host.
+    pub api: Option<Rc<Api>>,
     /// When it was read.
     pub read_at: Millis,
     /// Whether it is being read again.
@@ -54,8 +124,8 @@ pub struct ApiSlot {
 /// What is known of a key.
 #[derive(Debug, Default)]
 pub struct KeySlot {
-    /// Its record, if there is one.
-    pub record: Option<Rc<KeyRecord>>,
+    /// The key, if there is one.
+    pub key: Option<Rc<Key>>,
     /// Until when the guard's word that there is none may be relied on.
     pub absent_until: Millis,
     /// What this gate holds of its quota.
@@ -64,12 +134,14 @@ pub struct KeySlot {
     pub scarce: bool,
     /// Since when a request asks about it while others wait.
     pub asked_at: Option<Millis>,
+    /// When the log was last told why it opens nothing.
+    pub logged_at: Option<Millis>,
 }
 
 impl KeySlot {
     /// The version of the record at hand; 0: none.
     pub fn version(&self) -> u64 {
-        self.record.as_ref().map_or(0, |r| r.version)
+        self.key.as_ref().map_or(0, |k| k.record.version)
     }
 }
 
@@ -83,8 +155,7 @@ pub struct AccountSlot {
 }
 
 /// What an isolate counts of its own doing.
-#[derive(Debug, Clone, Copy, Default, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Counters {
     /// Requests seen.
     pub requests: u64,
@@ -125,11 +196,19 @@ pub struct Isolate {
     pub counters: Counters,
     reporters: HashMap<String, Reporter>,
     last_seq: u64,
+    request_prefix: String,
+    /// For requests that show no key.
+    pub keyless: Budget,
+    /// Callers that were recognised.
+    pub callers: Callers,
+    /// Fields that JavaScript keeps.
+    pub kept: KeptSets,
+    compiled: u64,
 }
 
 impl Isolate {
-    /// An empty memory.
-    pub fn new(config: Config, id: &str) -> Self {
+    /// An empty memory; `secret` is drawn by the isolate for itself.
+    pub fn new(config: Config, id: &str, secret: &[u8; 16]) -> Self {
         Self {
             config,
             id: id.to_owned(),
@@ -142,32 +221,63 @@ impl Isolate {
             counters: Counters::default(),
             reporters: HashMap::new(),
             last_seq: 0,
+            keyless: Budget::default(),
+            callers: Callers::new(secret),
+            kept: KeptSets::default(),
+            compiled: 0,
+            request_prefix: ["req_"]
+                .into_iter()
+                .flat_map(str::chars)
+                .chain(id.chars().filter(|c| *c != '-').take(12))
+                .collect(),
         }
+    }
+
+    /// Notes what answers for a host.
+    pub fn put_api(&mut self, host: &str, slot: ApiSlot) {
+        self.callers.forget_all();
+        self.apis.put(host.to_owned(), slot);
+    }
+
+    /// Forgets what answers for hosts.
+    pub fn forget_apis(&mut self) {
+        self.callers.forget_all();
+        self.apis.clear();
+    }
+
+    /// A number that no other compiled API has.
+    pub fn next_serial(&mut self) -> u64 {
+        self.compiled += 1;
+        self.compiled
     }
 
     /// An id for a request: unique by the gate's own id and a count. Not a secret.
     pub fn next_request_id(&mut self) -> String {
         self.counters.requests += 1;
-        let gate: String = self.id.chars().filter(|c| *c != '-').take(12).collect();
-        format!(
-            "req_{gate}{}",
-            base62::encode_u64(self.counters.requests, 8)
-        )
+        let count = base62::encode_u64(self.counters.requests, 8);
+        [self.request_prefix.as_str(), &count].concat()
     }
 
     /// The slot of a key, made if it is missing. A slot that is pushed out reports its leases first.
     pub fn slot(&mut self, hash: KeyHash, now: Millis) -> &mut KeySlot {
-        if !self.keys.contains(&hash)
-            && let Some((old, mut slot)) = self.keys.push(hash, KeySlot::default())
+        let full = self.keys.len() == MAX_KEYS.get();
+        if full
+            && !self.keys.contains(&hash)
+            && let Some((old, slot)) = self.keys.pop_lru()
         {
-            self.holding.remove(&old);
-            slot.purse.clear();
-            if let Some(record) = slot.record {
-                let over = slot.purse.take_over(now);
-                self.reporter(&record.account).settle(&record.id, over);
-            }
+            self.let_go(old, slot, now);
         }
         self.keys.get_or_insert_mut(hash, KeySlot::default)
+    }
+
+    fn let_go(&mut self, hash: KeyHash, mut slot: KeySlot, now: Millis) {
+        self.holding.remove(&hash);
+        slot.purse.clear();
+        if let Some(key) = slot.key {
+            let over = slot.purse.take_over(now);
+            let record = &key.record;
+            self.reporter(&record.account).settle(&record.id, over);
+        }
     }
 
     /// Puts a newer record into a key's slot; what was held under the old one ends.
@@ -177,7 +287,7 @@ impl Isolate {
             return;
         }
         slot.purse.clear();
-        slot.record = Some(Rc::new(record));
+        slot.key = Some(Rc::new(Key::new(record)));
         self.settle(hash, now);
     }
 
@@ -191,9 +301,10 @@ impl Isolate {
         if slot.purse.last_end().is_none() {
             self.holding.remove(&hash);
         }
-        if let Some(record) = slot.record.clone()
+        if let Some(key) = slot.key.clone()
             && !over.is_empty()
         {
+            let record = &key.record;
             self.reporter(&record.account).settle(&record.id, over);
         }
     }
@@ -217,7 +328,7 @@ impl Isolate {
             });
         }
         self.reporters
-            .entry(account.to_owned())
+            .entry_ref(account)
             .or_insert_with(|| Reporter::resume(self.last_seq))
     }
 
@@ -234,11 +345,11 @@ impl Isolate {
 
     /// Counts the outcome of a request of a known key.
     pub fn count(&mut self, outcome: &Outcome<'_>) {
-        let cell = UsageCell {
-            key: outcome.key.to_owned(),
-            api: outcome.api.to_owned(),
+        let cell = CellRef {
+            key: outcome.key,
+            api: outcome.api,
             minute: outcome.at / 60_000,
-            code: outcome.code.to_owned(),
+            code: outcome.code,
             class: u8::try_from(outcome.status / 100).unwrap_or(0),
         };
         let tally = Tally {

@@ -5,13 +5,17 @@
 
 mod answer;
 mod background;
+mod budget;
 pub mod control;
 mod decision;
 mod follow;
+mod forward_auth;
 pub mod head;
 mod isolate;
+mod kept;
 mod plan;
 mod push;
+mod recognise;
 mod resolve;
 mod step;
 mod verify;
@@ -25,9 +29,11 @@ use shared::denial::Denial;
 use crate::boundary::{self, Host, log};
 use crate::config::Config;
 use decision::{Memo, Need, Step};
+use forward_auth::Asked;
 use head::Head;
 use isolate::Isolate;
 pub use plan::Plan;
+use plan::Ticket;
 
 /// The paths that are Keyward's own on every host.
 const RESERVED: &str = "/.keyward/";
@@ -47,22 +53,55 @@ pub enum Begun {
     /// It is made.
     Plan(Plan),
     /// It needs I/O.
-    Waits(Box<Waiting>),
+    Waits(Waiting),
 }
 
 /// A decision that needs I/O.
 pub struct Waiting {
-    head: Head,
+    facts: String,
     need: Need,
     now: Millis,
 }
 
+/// What is decided about: the request itself, or the one that it describes.
+struct Subject<'a> {
+    head: Head<'a>,
+    asked: Option<Asked>,
+}
+
+impl<'a> Subject<'a> {
+    /// Reads the facts of a request.
+    ///
+    /// # Errors
+    /// The plan, where there is nothing to decide.
+    fn read(facts: &'a str) -> Result<Self, Refusal> {
+        let (head, forwarded) = Head::read(facts);
+        if !is_reserved(head.path) {
+            return Ok(Self { head, asked: None });
+        }
+        if !forward_auth::is_asked(&head) {
+            return Err(Refusal::Control);
+        }
+        let (head, asked) = forward_auth::described(&head, forwarded)?;
+        let asked = Some(asked);
+        Ok(Self { head, asked })
+    }
+}
+
+/// Why there is nothing to decide.
+enum Refusal {
+    /// It is one of Keyward's own paths.
+    Control,
+    /// What was sent describes no request.
+    BadRequest(&'static str),
+}
+
 impl GateCode {
-    /// The gate with this id; a faulty configuration is told once, and then on every request.
-    pub fn new(env: &JsValue, host: Host, id: &str) -> Self {
+    /// The gate with this id and a secret of its own; a faulty configuration is told once, and then on every request.
+    pub fn new(env: &JsValue, host: Host, id: &str, secret: &[u8; 16]) -> Self {
         let state = Config::from_env(env)
             .inspect_err(|e| log(&format!("the Worker is not configured: {e}")))
-            .map(|config| Isolate::new(config, id));
+            .map(|config| Isolate::new(config, id, secret));
         Self {
             host,
             state: RefCell::new(state),
@@ -81,31 +120,57 @@ impl GateCode {
     }
 
     /// Decides a request from memory, if that suffices.
-    pub fn begin(&self, head: Head, now: Millis) -> Begun {
-        if is_reserved(&head.path) {
-            return Begun::Plan(Plan::Control);
-        }
-        let done = self.with(|isolate| match isolate.step(&head, &Memo::default(), now) {
-            Step::Need(need) => Err(need),
-            step => Ok(isolate.plan(&head, step, now)),
-        });
+    pub fn begin(&self, facts: &str, now: Millis) -> Begun {
+        let subject = match Subject::read(facts) {
+            Ok(subject) => subject,
+            Err(Refusal::Control) => return Begun::Plan(Plan::Control),
+            Err(Refusal::BadRequest(detail)) => return Begun::Plan(self.bad_request(detail)),
+        };
+        let done = self.with(
+            |isolate| match isolate.step(&subject.head, &Memo::default(), now) {
+                Step::Need(need) => Err(need),
+                step => {
+                    isolate.kept.same_turn = true;
+                    let plan = isolate.plan_for(&subject, step, now);
+                    isolate.kept.same_turn = false;
+                    Ok(plan)
+                }
+            },
+        );
         match done {
             None => Begun::Plan(not_configured()),
             Some(Ok(plan)) => Begun::Plan(plan),
-            Some(Err(need)) => Begun::Waits(Box::new(Waiting { head, need, now })),
+            Some(Err(need)) => Begun::Waits(Waiting {
+                facts: facts.to_owned(),
+                need,
+                now,
+            }),
         }
     }
 
     /// Fetches what a decision needs, and makes it.
-    pub async fn finish(&self, waiting: Box<Waiting>) -> Plan {
-        let Waiting { head, need, now } = *waiting;
-        let (step, now) = self.settle(&head, Some(need), now).await;
-        self.with(|isolate| isolate.plan(&head, step, now))
+    pub async fn finish(&self, waiting: Waiting) -> Plan {
+        // It was read before, so there is something to decide.
+        let Ok(subject) = Subject::read(&waiting.facts) else {
+            return not_configured();
+        };
+        let (step, now) = self
+            .settle(&subject.head, Some(waiting.need), waiting.now)
+            .await;
+        self.with(|isolate| isolate.plan_for(&subject, step, now))
             .unwrap_or_else(not_configured)
     }
 
+    fn bad_request(&self, detail: &str) -> Plan {
+        let denial = Denial::BadRequest {
+            status: 400,
+            detail: detail.to_owned(),
+        };
+        answer::bare(&denial, &self.next_request_id())
+    }
+
     /// Steps until the decision is made. Gives the moment it was made at, too.
-    async fn settle(&self, head: &Head, first: Option<Need>, now: Millis) -> (Step, Millis) {
+    async fn settle(&self, head: &Head<'_>, first: Option<Need>, now: Millis) -> (Step, Millis) {
         let mut memo = Memo::default();
         let mut next = first;
         let mut now = now;
@@ -138,34 +203,35 @@ impl GateCode {
 
     /// The upstream began its answer.
     pub fn finished(&self, ticket: &str, status: u16, latency: Millis, now: Millis) {
-        self.with(|isolate| isolate.note(ticket, "ok", status, latency, now));
+        if let Some(ticket) = Ticket::read(ticket) {
+            self.with(|isolate| isolate.note(&ticket, "ok", status, latency, now));
+        }
     }
 
     /// The upstream gave no answer.
     pub fn failed(&self, ticket: &str, late: bool, now: Millis) -> Plan {
-        let denial = if late {
-            Denial::UpstreamTimeout
-        } else {
-            Denial::UpstreamUnreachable
-        };
-        self.with(|isolate| {
-            let ticket = isolate.note(ticket, denial.code(), denial.status(), 0, now);
-            let (request, realm) = ticket.map_or_else(
-                || (isolate.next_request_id(), String::new()),
-                |t| (t.request, t.realm),
-            );
-            answer::bare(&denial, &request, &realm)
-        })
-        .unwrap_or_else(not_configured)
+        self.with(|isolate| isolate.upstream_failed(ticket, late, now))
+            .unwrap_or_else(not_configured)
+    }
+}
+
+impl Isolate {
+    fn plan_for(&mut self, subject: &Subject<'_>, step: Step, now: Millis) -> Plan {
+        match &subject.asked {
+            None => self.plan(&subject.head, step, now),
+            Some(asked) => self.forward_auth(&subject.head, asked, step, now),
+        }
     }
 }
 
 /// Whether a path is Keyward's own, however it is spelled.
 fn is_reserved(path: &str) -> bool {
-    (path.contains("keyward") || path.contains('%'))
-        && shared::path::canonical(path).is_ok_and(|p| p.starts_with(RESERVED))
+    // Decoded, empty segments left out: only then can it be told.
+    path.starts_with(RESERVED)
+        || (path.contains("keyward") || path.contains('%'))
+            && shared::path::canonical(path).is_ok_and(|p| p.starts_with(RESERVED))
 }
 
 fn not_configured() -> Plan {
-    answer::bare(&Denial::GuardUnavailable, "", "")
+    answer::bare(&Denial::GuardUnavailable, "")
 }

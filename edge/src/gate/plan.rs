@@ -1,10 +1,9 @@
-//! Plans: what JavaScript is told to do with a request, as one string.
+//! Plans: what JavaScript is told to do with a request, as one string of lines (see `edge/js/proxy.mjs`).
 
-use serde::{Deserialize, Serialize};
 use shared::Millis;
+use shared::fields::{Fields, push_line};
 
-/// A header's name in lower case, and its value.
-pub type Header = (&'static str, String);
+use super::kept::Fixed;
 
 /// What is to be done with a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,8 +14,10 @@ pub enum Plan {
         status: u16,
         /// JSON, or nothing.
         body: String,
-        /// Headers.
-        headers: Vec<Header>,
+        /// Header fields that are the same each time.
+        fixed: Fixed,
+        /// The other header fields.
+        fields: Fields,
     },
     /// The request goes to the upstream.
     Forward(Box<Forward>),
@@ -31,86 +32,128 @@ pub struct Forward {
     pub url: String,
     /// How long the upstream may take to begin its answer, in milliseconds.
     pub timeout: u32,
-    /// What the gate needs again when the upstream has answered.
-    pub ticket: Ticket,
-    /// Headers for the upstream.
-    pub to_upstream: Vec<Header>,
-    /// Headers for the caller; `vary` is appended, the others replace.
-    pub to_caller: Vec<Header>,
+    /// What the gate needs again when the upstream has answered, as [`Ticket::write`] wrote it.
+    pub ticket: String,
+    /// Header fields for the upstream.
+    pub to_upstream: Fields,
+    /// Header fields for the caller; `vary` is appended, the others replace.
+    pub to_caller: Fields,
 }
 
 /// What the gate needs again when the upstream has answered. It travels through JavaScript, so that nothing
 /// is left behind in wasm by a request that is cut off.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ticket {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticket<'a> {
     /// The key.
-    pub key: String,
+    pub key: &'a str,
     /// The account whose guard keeps the usage.
-    pub account: String,
+    pub account: &'a str,
     /// The API.
-    pub api: String,
-    /// The API's name, for a refusal.
-    pub realm: String,
+    pub api: &'a str,
     /// The request's id.
-    pub request: String,
+    pub request: &'a str,
     /// When the request arrived.
     pub at: Millis,
     /// What it cost, in units.
     pub cost: u32,
+    /// The API's name, for a refusal.
+    pub realm: &'a str,
+}
+
+/// Between the parts of a ticket. Ids have none; the realm, which may, comes last.
+const TAB: char = '\t';
+
+impl<'a> Ticket<'a> {
+    /// As one line.
+    pub fn write(&self) -> String {
+        let [mut at, mut cost] = [itoa::Buffer::new(); 2];
+        let mut text = String::with_capacity(128);
+        let parts = [
+            self.key,
+            self.account,
+            self.api,
+            self.request,
+            at.format(self.at),
+            cost.format(self.cost),
+        ];
+        for part in parts {
+            text.push_str(part);
+            text.push(TAB);
+        }
+        text.push_str(self.realm);
+        text
+    }
+
+    /// Reads what [`Self::write`] wrote.
+    pub fn read(text: &'a str) -> Option<Self> {
+        let mut parts = text.splitn(7, TAB);
+        Some(Self {
+            key: parts.next()?,
+            account: parts.next()?,
+            api: parts.next()?,
+            request: parts.next()?,
+            at: parts.next()?.parse().ok()?,
+            cost: parts.next()?.parse().ok()?,
+            realm: parts.next()?,
+        })
+    }
 }
 
 impl Plan {
-    /// One line each: see `edge/js/proxy.mjs`.
-    pub fn encode(&self) -> String {
-        let mut lines = Lines::default();
+    /// An answer whose fields are all its own.
+    pub fn answer(status: u16, body: String, fields: Fields) -> Self {
+        Self::Answer {
+            status,
+            body,
+            fixed: Fixed::Once(Fields::default()),
+            fields,
+        }
+    }
+
+    /// As lines. The first says whether there is work to do after the answer.
+    pub fn encode(&self, work_follows: bool) -> String {
+        let mut text = String::with_capacity(2_048);
+        let mut number = itoa::Buffer::new();
+        let first = if work_follows { "1" } else { "0" };
+        text.push_str(first);
+        let mut line = |value: &str| {
+            text.push('\n');
+            push_line(&mut text, value);
+        };
         match self {
-            Self::Control => lines.push("control"),
+            Self::Control => line("control"),
             Self::Answer {
                 status,
                 body,
-                headers,
+                fixed,
+                fields,
             } => {
-                lines.push("answer");
-                lines.push(&status.to_string());
-                lines.push(body);
-                lines.pairs(headers);
+                line("answer");
+                line(number.format(*status));
+                line(body);
+                let (place, told) = match fixed {
+                    Fixed::Kept(place) => (Some(*place), None),
+                    Fixed::Keep(place, told) => (Some(*place), Some(told)),
+                    Fixed::Once(told) => (None, Some(told)),
+                };
+                line(place.map_or("", |place| number.format(place)));
+                line(number.format(told.map_or(0, Fields::count) * 2));
+                text.push('\n');
+                text.push_str(told.map_or("", Fields::as_lines));
+                text.push_str(fields.as_lines());
             }
             Self::Forward(forward) => {
-                lines.push("forward");
-                lines.push(&forward.url);
-                lines.push(&forward.timeout.to_string());
-                lines.push(&serde_json::to_string(&forward.ticket).unwrap_or_default());
-                lines.push(&(forward.to_upstream.len() * 2).to_string());
-                lines.pairs(&forward.to_upstream);
-                lines.pairs(&forward.to_caller);
+                line("forward");
+                line(&forward.url);
+                line(number.format(forward.timeout));
+                line(&forward.ticket);
+                line(number.format(forward.to_upstream.count() * 2));
+                text.push('\n');
+                text.push_str(forward.to_upstream.as_lines());
+                text.push_str(forward.to_caller.as_lines());
             }
         }
-        lines.0
-    }
-}
-
-#[derive(Default)]
-struct Lines(String);
-
-impl Lines {
-    /// Adds a line. A line break inside would shift every line after it, and is no part of any header value
-    /// or compact JSON, so it becomes a space.
-    fn push(&mut self, line: &str) {
-        if !self.0.is_empty() {
-            self.0.push('\n');
-        }
-        if line.contains(['\n', '\r']) {
-            self.0.push_str(&line.replace(['\n', '\r'], " "));
-        } else {
-            self.0.push_str(line);
-        }
-    }
-
-    fn pairs(&mut self, headers: &[Header]) {
-        for (name, value) in headers {
-            self.push(name);
-            self.push(value);
-        }
+        text
     }
 }
 
@@ -119,12 +162,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn line_breaks_cannot_smuggle_headers() {
+    fn an_answer_is_status_body_and_fields() {
+        let mut fields = Fields::default();
+        fields.put("x-a", "1");
         let plan = Plan::Answer {
             status: 200,
             body: String::new(),
-            headers: vec![("x-a", "1\r\nx-b: 2".into())],
+            fixed: Fixed::Kept(7),
+            fields: fields.clone(),
         };
-        assert_eq!(plan.encode(), "answer\n200\n\nx-a\n1  x-b: 2");
+        assert_eq!(plan.encode(false), "0\nanswer\n200\n\n7\n0\nx-a\n1\n");
+        let mut told = Fields::default();
+        told.put("x-b", "2");
+        let plan = Plan::Answer {
+            status: 200,
+            body: "{}".into(),
+            fixed: Fixed::Once(told),
+            fields,
+        };
+        let lines = "0\nanswer\n200\n{}\n\n2\nx-b\n2\nx-a\n1\n";
+        assert_eq!(plan.encode(false), lines);
+        assert_eq!(Plan::Control.encode(true), "1\ncontrol");
+    }
+
+    #[test]
+    fn tickets_read_back() {
+        let ticket = Ticket {
+            key: "key_1",
+            account: "acc_1",
+            api: "api_1",
+            request: "req_1",
+            at: 1_700_000_000_000,
+            cost: 5,
+            realm: "A\tB",
+        };
+        assert_eq!(Ticket::read(&ticket.write()), Some(ticket));
+        assert_eq!(Ticket::read("nonsense"), None);
     }
 }

@@ -1,9 +1,9 @@
 //! `POST /.keyward/push`: records from the control plane, for the guards, which write them to KV in turn.
 
 use futures_util::future::join_all;
-use serde_json::json;
 use shared::account::guard_name;
-use shared::message::{GuardPush, GuardPushAnswer, MAX_PUSH_RECORDS, PushBatch, PushReceipt};
+use shared::json::Object;
+use shared::message::{GuardPush, GuardPushAnswer, MAX_PUSH_RECORDS, PushBatch};
 use shared::record::Record;
 
 use super::GateCode;
@@ -37,7 +37,7 @@ impl GateCode {
             }
         }
         match self.apply(&delivery, batch).await {
-            Ok(Some(receipt)) => ok_json(&json!(receipt), Vec::new()),
+            Ok(Some(receipt)) => ok_json(receipt),
             Ok(None) => request.refuse(
                 409,
                 "replayed",
@@ -57,11 +57,7 @@ impl GateCode {
     }
 
     /// `None`: a replay.
-    async fn apply(
-        &self,
-        delivery: &str,
-        batch: PushBatch,
-    ) -> Result<Option<PushReceipt>, IoError> {
+    async fn apply(&self, delivery: &str, batch: PushBatch) -> Result<Option<Object>, IoError> {
         let mut applied = 0;
         // Run after run, so that changes of different guards keep their order: a host may go from one API to
         // another within a batch.
@@ -84,11 +80,16 @@ impl GateCode {
         self.with(|isolate| {
             // This isolate, at least, need not wait until it reads its APIs again.
             if batch.records.iter().any(|r| matches!(r, Record::Api(_))) {
-                isolate.apis.clear();
+                isolate.forget_apis();
             }
         });
         let known = batch.records.len().saturating_sub(applied);
-        Ok(Some(PushReceipt { applied, known }))
+        // A `PushReceipt`.
+        let mut receipt = Object::default();
+        receipt
+            .number("applied", applied as u64)
+            .number("known", known as u64);
+        Ok(Some(receipt))
     }
 
     async fn push_to_guard(

@@ -1,18 +1,20 @@
 //! Fetching what a step needs.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use shared::Millis;
 use shared::account::{AccountRecord, guard_name};
 use shared::lease::{Granted, QuotaRefusal, longest_wait};
 use shared::message::{GuardAnswer, GuardCall, KeyAnswer, KeyAsk};
-use shared::record::{ApiRecord, Endpoint, KeyRecord};
+use shared::record::{ApiRecord, KeyRecord};
 use shared::route::RouteTable;
 use shared::token::KeyHash;
 
 use super::GateCode;
 use super::decision::{Memo, Need, Paid, Question};
 use super::isolate::{AccountSlot, Api, ApiSlot, Isolate};
+use super::step::{API_FRESH_MS, API_RETRY_MS};
 use crate::boundary::{self, IoError, log};
 use crate::kv::{account_name, host_name, key_name};
 
@@ -30,11 +32,12 @@ impl GateCode {
     /// Reads the API of a host: the first of the host's candidates that KV knows.
     pub async fn read_api(&self, host: &str, memo: &mut Memo) {
         let mut found = None;
+        let serial = self.with(Isolate::next_serial).unwrap_or(0);
         for candidate in shared::host::candidates(host) {
             match self.kv_get(&host_name(&candidate)).await {
                 Err(e) => return self.no_api(host, memo, &format!("KV can't be read: {}", e.0)),
                 Ok(None) => {}
-                Ok(Some(text)) => match compile(&text, &candidate) {
+                Ok(Some(text)) => match compile(&text, &candidate, serial) {
                     Ok(api) => found = api,
                     Err(e) => return self.no_api(host, memo, &e),
                 },
@@ -50,7 +53,7 @@ impl GateCode {
                 read_at: now,
                 refreshing: false,
             };
-            isolate.apis.put(host.to_owned(), slot);
+            isolate.put_api(host, slot);
         });
     }
 
@@ -61,6 +64,10 @@ impl GateCode {
         self.with(|isolate| {
             if let Some(slot) = isolate.apis.peek_mut(host) {
                 slot.refreshing = false;
+                // It serves on meanwhile, and is read again in the background: else every request would wait
+                // for KV as long as KV is away.
+                let age = API_FRESH_MS.saturating_sub(API_RETRY_MS);
+                slot.read_at = boundary::now().saturating_sub(age);
             }
         });
     }
@@ -139,7 +146,8 @@ impl GateCode {
     /// Asks for the next lease of a key, ahead of its need.
     pub async fn renew(&self, hash: KeyHash) {
         let question = self.with(|isolate| {
-            let record = isolate.keys.peek(&hash)?.record.clone()?;
+            let key = isolate.keys.peek(&hash)?.key.clone()?;
+            let record = &key.record;
             Some(Question {
                 account: record.account.clone(),
                 hash,
@@ -209,7 +217,7 @@ impl GateCode {
 ///
 /// # Errors
 /// What is wrong with a record that can't be read or used.
-fn compile(text: &str, candidate: &str) -> Result<Option<(Rc<Api>, Endpoint)>, String> {
+fn compile(text: &str, candidate: &str, serial: u64) -> Result<Option<Rc<Api>>, String> {
     let record: ApiRecord =
         serde_json::from_str(text).map_err(|e| format!("a record in KV can't be read: {e}"))?;
     let endpoint = record.endpoints.iter().find(|e| e.host == candidate);
@@ -218,7 +226,13 @@ fn compile(text: &str, candidate: &str) -> Result<Option<(Rc<Api>, Endpoint)>, S
     };
     let routes = RouteTable::compile(&record.routes)
         .map_err(|e| format!("{}: its routes can't be used: {e}", record.id))?;
-    Ok(Some((Rc::new(Api { record, routes }), endpoint)))
+    Ok(Some(Rc::new(Api {
+        record,
+        endpoint,
+        routes,
+        serial,
+        marks: RefCell::default(),
+    })))
 }
 
 /// Takes a guard's answer in. `need` is what the waiting request costs; 0 when none waits.
@@ -239,7 +253,7 @@ fn take_in(
             slot.purse.clear();
             slot.absent_until = sent_at.saturating_add(ttl);
             isolate.settle(hash, now);
-            isolate.slot(hash, now).record = None;
+            isolate.slot(hash, now).key = None;
         }
         KeyAnswer::Stale { record } => isolate.install(hash, *record, now),
         KeyAnswer::Current { ttl } => {

@@ -3,15 +3,15 @@
 use std::net::IpAddr;
 
 use serde::Deserialize;
-use serde_json::{Value, json};
 use shared::Millis;
 use shared::cors;
+use shared::json::Object;
 use shared::lease::WindowView;
 use shared::permission;
 use shared::ratelimit;
 
 use super::GateCode;
-use super::control::{ControlRequest, ok_json};
+use super::control::ControlRequest;
 use super::decision::{Admitted, Refused, Step};
 use super::head::Head;
 use super::isolate::{Isolate, Outcome};
@@ -38,7 +38,7 @@ struct Described {
 impl GateCode {
     /// Decides a described request and spends its cost.
     pub async fn verify(&self, request: ControlRequest) -> Plan {
-        let described: Described = match request.json_text().map(serde_json::from_str) {
+        let mut described: Described = match request.json_text().map(serde_json::from_str) {
             Err(refusal) => return refusal,
             Ok(Err(e)) => return request.bad_request(&plain(&e)),
             Ok(Ok(described)) => described,
@@ -46,7 +46,12 @@ impl GateCode {
         if let Err(what) = described.check() {
             return request.bad_request(what);
         }
-        let head = head_of(described, request.head);
+        if let Some(method) = &mut described.method {
+            method.make_ascii_uppercase();
+        }
+        let bearer = described.key.as_ref().map(|key| format!("Bearer {key}"));
+        let (own, _) = Head::read(&request.facts);
+        let head = head_of(&described, bearer.as_deref(), &own);
         let (step, now) = self.settle(&head, None, request.now).await;
         self.with(|isolate| isolate.verdict(step, &request.id, now))
             .unwrap_or_else(super::not_configured)
@@ -82,29 +87,17 @@ fn plain(error: &serde_json::Error) -> String {
     format!("{what} (line {}, column {})", error.line(), error.column())
 }
 
-fn head_of(described: Described, own: Head) -> Head {
-    let path = described.path.unwrap_or_else(|| "/".to_owned());
-    let host = described.host.unwrap_or_else(|| own.host.clone());
-    let method = described
-        .method
-        .map_or_else(|| "GET".to_owned(), |m| m.to_ascii_uppercase());
-    let own_headers = described.key.is_none();
-    let bearer = described.key.map(|key| format!("Bearer {key}"));
-    let path_end = path.find(['?', '#']).unwrap_or(path.len());
-    let described_head = Head {
-        method,
-        host,
-        path: path.get(..path_end).unwrap_or_default().to_owned(),
-        ..Head::default()
-    };
-    described_head.with(
-        bearer.or(own.authorization),
-        own.x_api_key.filter(|_| own_headers),
-        described.origin,
-        described.ip,
-        None,
-        None,
-    )
+fn head_of<'a>(described: &'a Described, bearer: Option<&'a str>, own: &Head<'a>) -> Head<'a> {
+    let target = Head::of_uri(described.path.as_deref().unwrap_or("/"));
+    Head {
+        method: described.method.as_deref().unwrap_or("GET"),
+        host: described.host.as_deref().unwrap_or(own.host),
+        authorization: bearer.or(own.authorization),
+        x_api_key: own.x_api_key.filter(|_| bearer.is_none()),
+        origin: described.origin.as_deref(),
+        client_ip: described.ip.as_deref(),
+        ..target
+    }
 }
 
 impl Isolate {
@@ -112,26 +105,22 @@ impl Isolate {
         match step {
             Step::Pass(admitted) => {
                 self.count_verified(&admitted, now);
-                ok_json(
-                    &valid(&admitted, id),
-                    ratelimit::headers(&admitted.views, now),
-                )
+                ok_json(valid(&admitted, id), &admitted.views, now)
             }
             Step::Refuse(refused) => {
                 self.count_refusal(&refused, now);
-                ok_json(
-                    &invalid(&refused, id),
-                    ratelimit::headers(&refused.views, now),
-                )
+                ok_json(invalid(&refused, id), &refused.views, now)
             }
             Step::Preflight(_) | Step::Need(_) => super::not_configured(),
         }
     }
 
-    fn count_verified(&mut self, admitted: &Admitted, now: Millis) {
+    /// Counts a request that another service or proxy lets pass.
+    pub fn count_verified(&mut self, admitted: &Admitted, now: Millis) {
+        let key = &admitted.key.record;
         self.count(&Outcome {
-            key: &admitted.key.id,
-            account: &admitted.key.account,
+            key: &key.id,
+            account: &key.account,
             api: &admitted.api.record.id,
             code: "ok",
             status: 200,
@@ -142,42 +131,51 @@ impl Isolate {
     }
 }
 
-fn valid(admitted: &Admitted, id: &str) -> Value {
-    let key = &admitted.key;
-    json!({
-        "valid": true,
-        "status": 200,
-        "code": "ok",
-        "requestId": id,
-        "keyId": key.id,
-        "accountId": key.account,
-        "ownerId": key.owner,
-        "environment": admitted.endpoint.environment,
-        "permissions": permission::effective(&key.permissions, key.role_permissions.as_deref()),
-        "cost": admitted.cost,
-        "windows": windows(&admitted.views),
-    })
-}
-
-fn invalid(refused: &Refused, id: &str) -> Value {
-    let mut value = serde_json::to_value(refused.denial.problem(id)).unwrap_or_default();
-    if let Some(members) = value.as_object_mut() {
-        members.insert("valid".into(), false.into());
-        members.insert("windows".into(), windows(&refused.views));
+fn ok_json(verdict: Object, views: &[WindowView], now: Millis) -> Plan {
+    let mut plan = super::control::ok_json(verdict);
+    if let Plan::Answer { fields, .. } = &mut plan {
+        ratelimit::put_fields(fields, views, now);
     }
-    value
+    plan
 }
 
-fn windows(views: &[WindowView]) -> Value {
-    views
-        .iter()
-        .map(|view| {
-            json!({
-                "window": view.window.name(),
-                "limit": view.limit,
-                "remaining": view.remaining,
-                "resetSeconds": ratelimit::whole_seconds(view.reset_in),
-            })
-        })
-        .collect()
+fn valid(admitted: &Admitted, id: &str) -> Object {
+    let key = &admitted.key.record;
+    let mut verdict = Object::default();
+    verdict
+        .flag("valid", true)
+        .number("status", 200)
+        .text("code", "ok")
+        .text("requestId", id)
+        .text("keyId", &key.id)
+        .text("accountId", &key.account)
+        .text_or_null("ownerId", key.owner.as_deref())
+        .text("environment", &admitted.api.endpoint.environment)
+        .texts(
+            "permissions",
+            permission::effective(&key.permissions, key.role_permissions.as_deref()),
+        )
+        .number("cost", u64::from(admitted.cost))
+        .objects("windows", windows(&admitted.views));
+    verdict
+}
+
+fn invalid(refused: &Refused, id: &str) -> Object {
+    let mut verdict = refused.denial.problem(id);
+    verdict
+        .flag("valid", false)
+        .objects("windows", windows(&refused.views));
+    verdict
+}
+
+fn windows(views: &[WindowView]) -> impl Iterator<Item = Object> {
+    views.iter().map(|view| {
+        let mut window = Object::default();
+        window
+            .text("window", view.window.name())
+            .number("limit", u64::from(view.limit))
+            .number("remaining", u64::from(view.remaining))
+            .number("resetSeconds", ratelimit::whole_seconds(view.reset_in));
+        window
+    })
 }

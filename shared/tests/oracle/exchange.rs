@@ -1,7 +1,7 @@
 //! What passes between gates and the guard, and what follows from it for the truth.
 
 use shared::message::KeyAnswer;
-use shared::usage::{Tally, UsageCell};
+use shared::usage::{CellRef, Tally};
 
 use super::checks::{Checked, Refusal};
 use super::truth::Grant;
@@ -78,11 +78,18 @@ impl World {
         let need = call.ask.as_ref().map_or(0, |ask| ask.need);
         match &handled.answer.key {
             Some(KeyAnswer::Granted {
-                lease, units, ttl, ..
+                lease,
+                units,
+                ttl,
+                standing,
             }) => {
                 let times = (self.guard.memory.latest, *ttl);
                 let grant = Grant::new((*lease, *units), times, self.record.limits);
                 self.truth.grants.push(grant);
+                if standing.iter().any(|s| s.left == 0) {
+                    let refusal = Refusal::of(self);
+                    self.refusals.insert((call.gate, call.id), refusal);
+                }
                 Ok(())
             }
             Some(KeyAnswer::Exhausted {
@@ -162,6 +169,8 @@ impl World {
 
     fn granted(&mut self, place: usize, event: &Event) -> Checked {
         let Event::Granted {
+            call,
+            empty_until,
             lease,
             units,
             ttl,
@@ -181,6 +190,11 @@ impl World {
         let left = units.saturating_sub(paid);
         slot.purse.take_in(grant, sent_at, sent_at + ttl, left, now);
         slot.refusals.clear();
+        if let Some(refusal) = self.refusals.get(&(slot.gate.id, call))
+            && empty_until.is_some_and(|until| until > now)
+        {
+            slot.refusals.insert(1, refusal.clone());
+        }
         if paid > 0 {
             self.seen.granted += 1;
             let ledger_now = self.truth.grants[grant].ledger_now;
@@ -193,11 +207,11 @@ impl World {
     fn count(&mut self, place: usize, code: &str, cost: u32) {
         let slot = &mut self.slots[place];
         let now = reading(self.now_us, slot.off_us);
-        let cell = UsageCell {
-            key: KEY.into(),
-            api: "api_1".into(),
+        let cell = CellRef {
+            key: KEY,
+            api: "api_1",
             minute: now / 60_000,
-            code: code.into(),
+            code,
             class: 2,
         };
         let tally = Tally {

@@ -6,8 +6,8 @@ use shared::window::Window;
 /// Milliseconds of a window's buckets, as designed.
 pub fn bucket_ms(window: Window) -> Millis {
     match window {
-        Window::Minute => 1_000,
-        Window::Hour => 60_000,
+        Window::Minute => 200,
+        Window::Hour => 15_000,
         Window::Day => 86_400_000,
     }
 }

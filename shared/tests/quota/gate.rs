@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use shared::Millis;
+use shared::guard::HOLD_MS;
 use shared::lease::{Granted, Purse, QuotaRefusal, Spend};
+use shared::ledger::Standing;
 use shared::message::{KeyAnswer, KeyAsk, Report};
 use shared::report::Reporter;
 
@@ -47,6 +49,10 @@ pub enum Event {
     },
     /// A grant arrived; the waiting request, if there is one, was admitted.
     Granted {
+        /// The call.
+        call: u32,
+        /// Until when the gate may refuse a unit by itself, for that was the last.
+        empty_until: Option<Millis>,
         /// The lease.
         lease: u64,
         /// Its units.
@@ -193,7 +199,7 @@ impl Gate {
                     need: asked.waiting.unwrap_or(0),
                 };
                 self.purse.granted(sent_at, now, &grant, standing);
-                granted(&grant, sent_at, answer.decided_at)
+                granted(&grant, sent_at, answer, standing)
             }
             KeyAnswer::Exhausted { .. } => self.exhausted(now, sent_at, answer.call, key, asked),
             KeyAnswer::Stale { record } => {
@@ -301,15 +307,19 @@ fn refused(cost: u32, refusal: &QuotaRefusal, repeated: bool) -> Event {
     }
 }
 
-fn granted(grant: &Granted, sent_at: Millis, decided_at: u64) -> Step {
+fn granted(grant: &Granted, sent_at: Millis, answer: &Answer, standing: &[Standing]) -> Step {
+    let empty = standing.iter().filter(|s| s.left == 0);
+    let retry_in = empty.map(|s| s.reset_in).max();
     Step {
         events: vec![Event::Granted {
+            call: answer.call,
+            empty_until: retry_in.map(|ms| sent_at + grant.ttl.min(ms.max(HOLD_MS))),
             lease: grant.lease,
             units: grant.units,
             ttl: grant.ttl,
             sent_at,
             paid: grant.need,
-            decided_at,
+            decided_at: answer.decided_at,
         }],
         call: None,
     }

@@ -1,6 +1,7 @@
 //! The configuration that workerd is started with.
 
 use std::fmt::Write;
+use std::io;
 use std::path::Path;
 
 use super::EdgeOptions;
@@ -13,46 +14,59 @@ pub const KV_DISK: &str = "kv";
 /// The folder below [`GUARD_DISK`] that workerd makes for the class.
 pub const GUARD_KEY: &str = "keyward-guard";
 
-/// Where a module comes from.
-pub enum Folder {
-    /// The built edge.
-    Build,
-    /// This crate's `simulation`.
-    Simulation,
+/// The simulation of the network: the gates' main module, which wraps the built edge.
+const NETWORK: &str = "network.mjs";
+/// What that one imports besides the edge.
+const MEMORY: &str = "memory.mjs";
+/// The simulation of the store behind KV, a Worker of its own.
+const KV: &str = "kv.mjs";
+
+/// What workerd makes of a file, by the end of its name.
+const KINDS: [(&str, &str); 3] = [("mjs", "esModule"), ("js", "esModule"), ("wasm", "wasm")];
+
+/// Copies the simulations and every module of the built edge next to the configuration. Gives the names of the built
+/// ones. They are copies: a build under way changes no test.
+///
+/// # Errors
+/// When a file can't be read or written.
+pub fn copy_modules(edge_build: &Path, folder: &Path) -> io::Result<Vec<String>> {
+    let mut built = Vec::new();
+    for entry in edge_build.read_dir()? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if kind(&name).is_some() {
+            std::fs::copy(entry.path(), folder.join(&name))?;
+            built.push(name);
+        }
+    }
+    built.sort();
+    let simulation = Path::new(env!("CARGO_MANIFEST_DIR")).join("simulation");
+    for name in [NETWORK, MEMORY, KV] {
+        std::fs::copy(simulation.join(name), folder.join(name))?;
+    }
+    Ok(built)
 }
 
-/// A module of a Worker.
-pub struct Module {
-    /// Its file name.
-    pub name: &'static str,
-    /// Where it comes from.
-    pub folder: Folder,
-}
-
-/// Everything that is copied next to the configuration.
-pub const MODULES: [Module; 6] = [
-    module("network.mjs", Folder::Simulation),
-    module("worker.mjs", Folder::Build),
-    module("proxy.mjs", Folder::Build),
-    module("keyward_edge.js", Folder::Build),
-    module("keyward_edge_bg.wasm", Folder::Build),
-    module("kv.mjs", Folder::Simulation),
-];
-
-const fn module(name: &'static str, folder: Folder) -> Module {
-    Module { name, folder }
+fn kind(name: &str) -> Option<&'static str> {
+    let (_, end) = name.rsplit_once('.')?;
+    let known = KINDS.iter().find(|(known, _)| *known == end);
+    known.map(|(_, kind)| *kind)
 }
 
 /// What the configuration says.
 pub struct Facts<'a> {
     /// The edge's folder.
     pub folder: &'a Path,
+    /// The file names of the built edge's modules.
+    pub built: &'a [String],
     /// One for each gate.
     pub gate_ports: &'a [u16],
     /// Where the simulation of KV is controlled.
     pub kv_port: u16,
     /// Of `wrangler.toml`.
     pub compatibility_date: &'a str,
+    /// Of `wrangler.toml`.
+    pub compatibility_flags: &'a [String],
     /// The Worker's secrets.
     pub secrets: &'a Secrets,
     /// Where usage goes.
@@ -92,7 +106,7 @@ const config :Workerd.Config = (
   ],
 );
 {workers}const kv :Workerd.Worker = (
-  modules = [ (name = "kv.mjs", esModule = embed "kv.mjs") ],
+  modules = [ (name = "{KV}", esModule = embed "{KV}") ],
   compatibilityDate = "{date}",
   bindings = [ (name = "STORE", durableObjectNamespace = "Store") ],
   durableObjectNamespaces = [ (className = "Store", uniqueKey = "kv-store", enableSql = true) ],
@@ -132,16 +146,29 @@ fn worker(gate: usize, facts: &Facts<'_>) -> String {
     for (name, value) in variables {
         let _ = writeln!(bindings, "    (name = \"{name}\", text = \"{value}\"),");
     }
+    let flags: Vec<String> = facts
+        .compatibility_flags
+        .iter()
+        .map(|flag| format!("\"{flag}\""))
+        .collect();
+    let mut modules = String::new();
+    // The first is the main one.
+    for name in [NETWORK, MEMORY]
+        .into_iter()
+        .chain(facts.built.iter().map(String::as_str))
+    {
+        let kind = kind(name).unwrap_or("esModule");
+        let _ = writeln!(
+            modules,
+            "    (name = \"{name}\", {kind} = embed \"{name}\"),"
+        );
+    }
     format!(
         r#"const gate{gate} :Workerd.Worker = (
   modules = [
-    (name = "network.mjs", esModule = embed "network.mjs"),
-    (name = "worker.mjs", esModule = embed "worker.mjs"),
-    (name = "proxy.mjs", esModule = embed "proxy.mjs"),
-    (name = "keyward_edge.js", esModule = embed "keyward_edge.js"),
-    (name = "keyward_edge_bg.wasm", wasm = embed "keyward_edge_bg.wasm"),
-  ],
+{modules}  ],
   compatibilityDate = "{date}",
+  compatibilityFlags = [{flags}],
   bindings = [
     (name = "KV", kvNamespace = "kv"),
     (name = "GUARD", {guard}),
@@ -149,5 +176,6 @@ fn worker(gate: usize, facts: &Facts<'_>) -> String {
 {storage});
 "#,
         date = facts.compatibility_date,
+        flags = flags.join(", "),
     )
 }

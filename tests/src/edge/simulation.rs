@@ -30,6 +30,8 @@ pub struct GuardNetwork {
     pub lose: f64,
     /// The share of calls, 0 to 1, of which the guard's answer is lost.
     pub lose_answers: f64,
+    /// The share of calls, 0 to 1, at which the guard is reset: calls under way break off, its memory is lost.
+    pub reset: f64,
 }
 
 /// A value that KV holds or held.
@@ -73,12 +75,29 @@ impl Edge {
     /// Makes the network between gates and guards behave so; a restart makes it perfect again.
     pub async fn set_guard_network(&self, network: GuardNetwork) {
         let query = format!(
-            "delay={}&lose={}&loseAnswers={}",
+            "delay={}&lose={}&loseAnswers={}&reset={}",
             network.delay.as_millis(),
             network.lose,
-            network.lose_answers
+            network.lose_answers,
+            network.reset
         );
         self.put(&format!("{}/__simulation/network?{query}", self.url()))
+            .await;
+    }
+
+    /// Sets the clock of every gate, and of the guards, ahead of the real one, until a restart. Only what they read of
+    /// the time is ahead: timers take as long as ever.
+    pub async fn set_clock_ahead(&self, ahead: Duration) {
+        for gate in 0..self.gates() {
+            let query = format!("ahead={}", ahead.as_millis());
+            self.put(&format!("{}/__simulation/clock?{query}", self.gate(gate)))
+                .await;
+        }
+    }
+
+    /// Overwrites the wasm memory of a gate's isolate, as a bug in it might. The first gate's is the guards', too.
+    pub async fn spoil_memory(&self, gate: usize) {
+        self.put(&format!("{}/__simulation/spoil", self.gate(gate)))
             .await;
     }
 
@@ -96,6 +115,13 @@ impl Edge {
     /// From now on every write to KV is on its way for `slow`, while others overtake it. Outlasts a restart.
     pub async fn set_kv_slow(&self, slow: Duration) {
         let query = format!("slow={}", slow.as_millis());
+        self.put(&format!("{}/settings?{query}", self.kv_control()))
+            .await;
+    }
+
+    /// From now on every read of KV takes `slow` longer. Outlasts a restart.
+    pub async fn set_kv_slow_reads(&self, slow: Duration) {
+        let query = format!("slowReads={}", slow.as_millis());
         self.put(&format!("{}/settings?{query}", self.kv_control()))
             .await;
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 use serde_json::Value;
-use shared::ledger::REPORT_GRACE_MS;
+use shared::record::RateLimits;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, SqliteConnection};
 
@@ -25,31 +25,23 @@ pub struct Storage {
 
 /// A key's ledger.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-pub struct Ledger {
-    minute: Vec<(u64, u64)>,
-    open: Vec<Open>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-struct Open {
-    units: u64,
-    end: u64,
-}
+pub struct Ledger(shared::ledger::Ledger);
 
 impl Ledger {
-    /// Units that the minute's window holds as used. Right until units begin to leave the window.
+    /// Units that the minute's window held as used when the ledger was written last.
     pub fn debited(&self) -> u64 {
-        self.minute.iter().map(|(_, units)| units).sum()
+        let limits = RateLimits {
+            requests_per_minute: Some(u32::MAX),
+            ..RateLimits::default()
+        };
+        // A ledger's time never runs back: at 0 it stands where it stood last.
+        let standing = self.0.standing(0, &limits);
+        standing.iter().map(|w| u64::from(w.limit - w.left)).sum()
     }
 
     /// Of those, the units of leases that may still be settled: spent or not.
     pub fn leased_out(&self) -> u64 {
-        let now = now();
-        self.open
-            .iter()
-            .filter(|lease| lease.end + REPORT_GRACE_MS > now)
-            .map(|lease| lease.units)
-            .sum()
+        self.0.leased_out(now())
     }
 }
 

@@ -202,14 +202,20 @@ async fn a_key_with_origins_works_from_those_only() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_with_addresses_works_from_those_only() {
     let world = world!();
-    let listed = json!(["203.0.113.7", "198.51.100.0/24", "2001:db8::/32"]);
+    let mapped = "::ffff:192.0.2.0/127";
+    let listed = json!(["203.0.113.7", "198.51.100.0/24", "2001:db8::/32", mapped]);
     let key = world.key(json!({"allowedIps": listed})).await;
     let from = |ip: &str| Call::get("/v1/customers").header("cf-connecting-ip", ip);
     for ip in [
         "203.0.113.7",
-        "198.51.100.200",
-        "2001:db8::9",
+        "198.51.100.0",
+        "198.51.100.255",
+        "2001:db8::",
+        "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff",
+        "2001:0DB8:0::9",
         "::ffff:203.0.113.7",
+        "192.0.2.1",
+        "::ffff:192.0.2.1",
     ] {
         passes(&world, &key.token, from(ip)).await;
     }
@@ -217,8 +223,12 @@ async fn a_key_with_addresses_works_from_those_only() {
     let spoofed = unknown.clone().header("x-forwarded-for", "203.0.113.7");
     for call in [
         from("203.0.113.8"),
-        from("198.51.101.1"),
-        from("2001:db9::1"),
+        from("198.51.101.0"),
+        from("198.51.99.255"),
+        from("2001:db9::"),
+        from("2001:db7:ffff:ffff:ffff:ffff:ffff:ffff"),
+        from("192.0.2.2"),
+        from("::203.0.113.7"),
         from("nonsense"),
         from("203.0.113.7, 198.51.100.1"),
         unknown,

@@ -60,6 +60,7 @@ async fn a_network_that_loses_calls_and_answers_never_lets_more_pass() {
             delay: Duration::from_millis(5),
             lose: 0.2,
             lose_answers: 0.2,
+            ..GuardNetwork::default()
         };
         world.edge.set_guard_network(network).await;
         let began = Instant::now();

@@ -10,10 +10,11 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 
+use super::apt;
 use super::wasm::{TARGET, holds_std};
-use crate::exec::{self, Failure};
+use crate::exec;
 use crate::project::Project;
 use crate::report::Step;
 
@@ -91,45 +92,16 @@ fn version() -> Result<String> {
 
 fn install_packages() -> Result<()> {
     let names = PACKAGES.join(" ");
-    if !Path::new("/usr/bin/apt-get").is_file() {
+    if !apt::is_there() {
         bail!("this is no Debian system, add the target to your Rust toolchain and run this again");
     }
     if !rustix::process::geteuid().is_root() {
         bail!("as root, run `apt-get install {names}`, then run this again");
     }
     let step = Step::begin("Debian's Rust", "apt-get install, 500 MB");
-    apt(&["update"])?;
-    let mut arguments = vec!["install", "--yes", "--no-install-recommends"];
-    arguments.extend(PACKAGES);
-    apt(&arguments)?;
+    apt::install(&PACKAGES)?;
     step.done("installed");
     Ok(())
-}
-
-fn apt(arguments: &[&str]) -> Result<()> {
-    let mut command = Command::new("/usr/bin/apt-get");
-    command
-        .arg("--quiet")
-        .args(arguments)
-        .env("DEBIAN_FRONTEND", "noninteractive");
-    exec::capture(&mut command).map(drop).map_err(explain)
-}
-
-/// Turns apt's many lines into the sentence that helps.
-fn explain(error: anyhow::Error) -> anyhow::Error {
-    let output = error.downcast_ref::<Failure>().map(|f| f.output.as_str());
-    let output = output.unwrap_or_default();
-    if output.contains("Failed to fetch") {
-        return anyhow!(
-            "apt could not reach its servers: connect to the network and run this again"
-        );
-    }
-    let last = output
-        .lines()
-        .rev()
-        .find_map(|line| line.strip_prefix("E: "));
-    let reason = last.map_or_else(|| error.to_string(), str::to_owned);
-    anyhow!("Debian's packages could not be installed: {reason}")
 }
 
 /// Debian's cargo without anything that rustup or an outer cargo set.

@@ -127,7 +127,7 @@ fn install(project: &Project) -> Result<()> {
     }
     let step = Step::begin(
         "npm packages",
-        "wrangler, workerd, binaryen; 150 MB, only the first time",
+        "wrangler, workerd, binaryen, playwright; 160 MB, only the first time",
     );
     let mut npm = Command::new("npm");
     npm.current_dir(project.path("")).args([

@@ -10,11 +10,12 @@ use super::count::{Count, Scanner};
 use crate::edge;
 use crate::exec;
 use crate::project::Project;
-use crate::setup::Tools;
+use crate::setup::{Programs, Tools};
 
 /// Runs every test, passes on what cargo says, and adds up.
-pub fn run(project: &Project, tools: &Tools, count: &mut Count) -> Result<()> {
+pub fn run(project: &Project, tools: &Tools, programs: &Programs, count: &mut Count) -> Result<()> {
     let mut cargo = command(project, tools)?;
+    cargo.envs(programs.variables());
     let mut child = cargo
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -20,6 +20,8 @@ const MAX_ENDPOINTS: usize = 100;
 const MAX_UPSTREAM_TIMEOUT: u32 = 600_000;
 /// What browsers take at most (Chromium: 2 hours, Firefox: 24), in seconds.
 const MAX_PREFLIGHT_AGE: u32 = 86_400;
+/// Without one browsers ask before nearly every request; with a long one a change of the policy is seen late.
+const PREFLIGHT_AGE: u32 = 600;
 
 /// `POST /v1/apis`.
 #[derive(Debug, Deserialize)]
@@ -105,7 +107,7 @@ struct CorsInput {
     allowed_headers: Vec<String>,
     exposed_headers: Vec<String>,
     allow_credentials: bool,
-    max_age_seconds: u32,
+    max_age_seconds: Option<u32>,
 }
 
 impl CreateApi {
@@ -250,7 +252,7 @@ fn check_cors(checks: &mut Checks, input: CorsInput) -> CorsPolicy {
         allow_credentials: input.allow_credentials,
         max_age_seconds: checks.number(
             "cors.maxAgeSeconds",
-            input.max_age_seconds,
+            input.max_age_seconds.unwrap_or(PREFLIGHT_AGE),
             0,
             MAX_PREFLIGHT_AGE,
         ),

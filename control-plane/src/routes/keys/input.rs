@@ -6,6 +6,7 @@ use shared::Millis;
 use shared::ip::IpRange;
 use shared::origin::OriginPattern;
 use shared::permission::Permission;
+use shared::preset::{PRESETS, Preset};
 use shared::record::{Enforcement, RateLimits};
 use shared::resource::ResourceScope;
 
@@ -89,10 +90,12 @@ pub struct PatchKey {
     metadata: Option<Map<String, Value>>,
 }
 
-/// Limits; `null` takes the limit of an hour or a day away.
+/// Limits: a preset's, and over them those that are given; `null` takes the limit of an hour or a day away.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct RateLimitsInput {
+    #[serde(deserialize_with = "given")]
+    preset: Option<String>,
     #[serde(deserialize_with = "given")]
     requests_per_minute: Option<u32>,
     #[serde(deserialize_with = "nullable")]
@@ -195,6 +198,12 @@ impl PatchKey {
 
 impl RateLimitsInput {
     fn apply(self, checks: &mut Checks, limits: &mut RateLimits) {
+        if let Some(name) = self.preset {
+            let words = PRESETS.map(|Preset { name, rate_limits }| (name, rate_limits));
+            *limits = checks
+                .word("rateLimits.preset", &name, &words)
+                .unwrap_or(*limits);
+        }
         let mut check =
             |field: &str, limit| checks.number(&format!("rateLimits.{field}"), limit, 1, MAX_LIMIT);
         if let Some(limit) = self.requests_per_minute {

@@ -49,6 +49,8 @@ struct Inner {
 pub enum Refusal {
     /// With this status.
     Status(u16),
+    /// With 503 when it holds more records than this: the edge could not finish in time.
+    TooMany(usize),
     /// It is taken, but the answer is 200 with something else than a receipt.
     NoReceipt,
     /// It is taken, but the answer never comes.
@@ -155,6 +157,11 @@ async fn push(State(seen): State<Seen>, headers: HeaderMap, body: Bytes) -> Resp
         if let Some(Refusal::Status(status)) = inner.answer {
             return StatusCode::from_u16(status).unwrap().into_response();
         }
+        if let Some(Refusal::TooMany(most)) = inner.answer
+            && size(&body) > most
+        {
+            return StatusCode::SERVICE_UNAVAILABLE.into_response();
+        }
         if let Err(fault) = inner.take(&headers, &body) {
             inner.faults.push(fault);
             return StatusCode::BAD_REQUEST.into_response();
@@ -169,6 +176,11 @@ async fn push(State(seen): State<Seen>, headers: HeaderMap, body: Bytes) -> Resp
         std::future::pending::<()>().await;
     }
     axum::Json(json!({"applied": 1, "known": 0})).into_response()
+}
+
+/// How many records a push holds.
+fn size(body: &[u8]) -> usize {
+    serde_json::from_slice::<PushBatch>(body).map_or(0, |batch| batch.records.len())
 }
 
 impl Inner {

@@ -1,0 +1,60 @@
+//! The refusals that a gate may repeat by itself.
+
+use super::QuotaRefusal;
+use crate::Millis;
+use crate::window::Window;
+
+/// The most refusals remembered, each of a cost of its own; an API's routes have few costs.
+const MOST: usize = 8;
+
+/// A refusal.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Refusal {
+    /// What was refused.
+    pub need: u32,
+    /// Until when it may be repeated.
+    pub until: Millis,
+    /// When there would be room.
+    pub retry_at: Millis,
+    /// The windows without room.
+    pub violated: Vec<Window>,
+}
+
+/// Refusals, by what was refused: a promise made for one cost says nothing of a higher one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Refusals(Vec<Refusal>);
+
+impl Refusals {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What a caller is told whose request costs so much, if that was refused.
+    pub fn of(&self, cost: u32, now: Millis) -> Option<QuotaRefusal> {
+        let refusal = self.0.iter().find(|r| r.need == cost)?;
+        Some(QuotaRefusal {
+            retry_in: refusal.retry_at.saturating_sub(now).max(1),
+            violated: refusal.violated.clone(),
+        })
+    }
+
+    /// Remembers one, in place of an older one.
+    pub fn put(&mut self, refusal: Refusal) {
+        self.0.retain(|r| r.need != refusal.need);
+        if self.0.len() >= MOST {
+            self.0.remove(0);
+        }
+        self.0.push(refusal);
+    }
+
+    /// Forgets those that may no longer be repeated.
+    pub fn lapse(&mut self, now: Millis) {
+        self.0.retain(|r| r.until > now);
+    }
+
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}

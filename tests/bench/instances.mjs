@@ -1,0 +1,11 @@
+// Notes the wasm instances that are made after it, for the size of their memory.
+const memories = [];
+WebAssembly.Instance = new Proxy(WebAssembly.Instance, {
+  construct(target, args) {
+    const instance = Reflect.construct(target, args);
+    memories.push(instance.exports.memory);
+    return instance;
+  },
+});
+
+export const bytes = () => memories.reduce((sum, memory) => sum + (memory?.buffer.byteLength ?? 0), 0);
