@@ -90,6 +90,7 @@ class Limit {
     if (this.ended) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
+      if (this.ended) return;
       this.late = true;
       this.#aborted.abort();
     }, ms);
@@ -97,9 +98,9 @@ class Limit {
   abort() {
     this.#aborted.abort();
   }
+  // The timer goes with the request; to clear it would cost every request a call.
   end() {
     this.ended = true;
-    clearTimeout(this.#timer);
   }
 }
 
@@ -121,46 +122,56 @@ function toSend(request, limit) {
 
 function toUpstream(request, steps, end) {
   const headers = new Headers(request.headers);
-  headers.delete("authorization");
-  headers.delete("x-api-key");
-  const connection = headers.get("connection");
-  if (connection !== null) dropNamed(headers, connection);
-  for (const name of [...headers.keys()]) if (isNotForUpstream(name)) headers.delete(name);
-  hops(headers, request.url);
+  drop(headers, isNotForUpstream);
+  hops(headers, request);
   for (let i = 6; i + 1 < end; i += 2) headers.set(steps[i], steps[i + 1]);
   return headers;
 }
 
-// RFC 9110, section 7.6.1: what `Connection` names concerns one hop only. The fields that the standard itself lists,
-// the runtime keeps from the wire.
-function dropNamed(headers, connection) {
-  for (const part of connection.split(",")) {
-    const name = part.trim().toLowerCase();
-    if (/^[a-z0-9-]+$/.test(name) && name !== "upgrade") headers.delete(name);
+// One pass over the names: to ask for each that may have to go would be a call into the runtime for each.
+function drop(headers, isDropped) {
+  let dropped;
+  for (const name of headers.keys()) {
+    if (name === "connection") (dropped ??= []).push(...named(headers.get(name)));
+    else if (isDropped(name)) (dropped ??= []).push(name);
   }
+  if (dropped !== undefined) for (const name of dropped) headers.delete(name);
 }
 
-// What says who the caller is comes from the gate alone. Some servers take `_` in a name for `-`.
+// RFC 9110, section 7.6.1: what `Connection` names concerns one hop only. The fields that the standard itself lists,
+// the runtime keeps from the wire.
+function named(connection) {
+  const names = connection.split(",").map((part) => part.trim().toLowerCase());
+  return names.filter((name) => /^[a-z0-9-]+$/.test(name) && name !== "upgrade");
+}
+
+// Credentials end here. What says who the caller is comes from the gate alone; some servers take `_` in a name for `-`.
 function isNotForUpstream(name) {
-  if (name.startsWith("x")) return /^x[-_]keyward[-_]/.test(name);
-  return ONE_HOP.has(name);
+  switch (name.charCodeAt(0)) {
+    case 0x61: // a
+      return name === "authorization";
+    case 0x66: // f
+      return name === "forwarded";
+    case 0x70: // p
+      return ONE_HOP.has(name);
+    case 0x78: // x
+      return name === "x-api-key" || name === "x-real-ip" || name === "x-forwarded-for" || /^x[-_]keyward[-_]/.test(name);
+    default:
+      return false;
+  }
 }
 
 // Who the caller is on the network, as far as the network says so: what the caller itself wrote is hearsay.
-function hops(headers, url) {
+function hops(headers, request) {
   const ip = headers.get("cf-connecting-ip");
-  headers.delete("forwarded");
-  if (ip === null) {
-    headers.delete("x-forwarded-for");
-    headers.delete("x-real-ip");
-  } else {
-    const before = headers.get("x-forwarded-for");
+  if (ip !== null) {
+    const before = request.headers.get("x-forwarded-for");
     // Cloudflare's network has appended the address by itself.
-    const known = before === null ? false : before === ip || before.endsWith(`,${ip}`) || before.endsWith(` ${ip}`);
-    if (!known) headers.set("x-forwarded-for", before === null ? ip : `${before}, ${ip}`);
+    const known = before !== null && (before === ip || before.endsWith(`,${ip}`) || before.endsWith(` ${ip}`));
+    headers.set("x-forwarded-for", before === null ? ip : known ? before : `${before}, ${ip}`);
     headers.set("x-real-ip", ip);
   }
-  headers.set("x-forwarded-proto", url.startsWith("https:") ? "https" : "http");
+  headers.set("x-forwarded-proto", request.url.startsWith("https:") ? "https" : "http");
 }
 
 function toCaller(upstream, steps, mine) {
@@ -169,16 +180,22 @@ function toCaller(upstream, steps, mine) {
     webSocket === null
       ? new Response(upstream.body, upstream)
       : new Response(null, { status: 101, webSocket, headers: upstream.headers });
-  const { headers } = response;
-  const connection = headers.get("connection");
-  if (connection !== null) dropNamed(headers, connection);
-  for (const name of [...headers.keys()]) if (isNotForCaller(name)) headers.delete(name);
+  drop(response.headers, isNotForCaller);
   return decorate(response, steps, mine);
 }
 
 // The gate speaks for the API in these; what the upstream says of them does not reach the caller.
 function isNotForCaller(name) {
-  return name.startsWith("access-control-") || name.startsWith("x-keyward-") || ONE_HOP.has(name);
+  switch (name.charCodeAt(0)) {
+    case 0x61: // a
+      return name.startsWith("access-control-");
+    case 0x70: // p
+      return ONE_HOP.has(name);
+    case 0x78: // x
+      return name.startsWith("x-keyward-");
+    default:
+      return false;
+  }
 }
 
 // Adds the gate's headers. `Vary` is appended to what is there; the others are the gate's alone.

@@ -4,24 +4,18 @@
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// The digit for `value`, taken modulo 62.
-fn digit(value: u64) -> char {
-    ALPHABET
-        .get((value % 62) as usize)
-        .copied()
-        .map_or('0', char::from)
+fn digit(value: u64) -> u8 {
+    ALPHABET.get((value % 62) as usize).copied().unwrap_or(b'0')
 }
 
-/// The `width` least significant base62 digits of `value`, most significant first, zero-padded.
-pub fn encode_u64(mut value: u64, width: usize) -> String {
-    let mut digits: Vec<char> = (0..width)
-        .map(|_| {
-            let d = digit(value);
-            value /= 62;
-            d
-        })
-        .collect();
-    digits.reverse();
-    digits.into_iter().collect()
+/// The `N` least significant base62 digits of `value`, most significant first, zero-padded.
+pub fn digits<const N: usize>(mut value: u64) -> [u8; N] {
+    let mut digits = [0; N];
+    for place in digits.iter_mut().rev() {
+        *place = digit(value);
+        value /= 62;
+    }
+    digits
 }
 
 /// `width` base62 digits drawn from `entropy`, read as one big-endian number.
@@ -37,7 +31,7 @@ pub fn from_entropy(entropy: &[u8], width: usize) -> String {
             *byte = (value / 62) as u8;
             remainder = value % 62;
         }
-        out.push(digit(u64::from(remainder)));
+        out.push(char::from(digit(u64::from(remainder))));
     }
     zeroize::Zeroize::zeroize(&mut number);
     out
@@ -54,10 +48,10 @@ mod tests {
 
     #[test]
     fn numbers_are_padded_and_ordered() {
-        assert_eq!(encode_u64(0, 6), "000000");
-        assert_eq!(encode_u64(61, 2), "0z");
-        assert_eq!(encode_u64(62, 2), "10");
-        assert_eq!(encode_u64(u64::from(u32::MAX), 6), "4gfFC3");
+        assert_eq!(&digits::<6>(0), b"000000");
+        assert_eq!(&digits::<2>(61), b"0z");
+        assert_eq!(&digits::<2>(62), b"10");
+        assert_eq!(&digits::<6>(u64::from(u32::MAX)), b"4gfFC3");
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl IpRange {
     }
 }
 
-read!(IpRange: IpRange::parse, "an address or a range of addresses");
+read!(IpRange: IpRange::parse, "an address or a range of addresses" or Self(IpNet::default()));
 
 impl From<IpRange> for String {
     fn from(range: IpRange) -> Self {

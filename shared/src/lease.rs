@@ -1,12 +1,13 @@
 //! The purse: what a gate holds of one key's quota, and what it knows of the key's standing.
 //!
 //! A gate measures a lease from when it sent the request for it, on its own clock, and spends only within
-//! it. It never awaits another request's answer: concurrent requests each ask for themselves and pool what
-//! they are granted.
+//! it. Concurrent requests pool what they are granted: one that finds a question under way which asks for enough waits
+//! for that answer, on a timer of its own, and else asks for itself.
 
 mod pace;
 mod pool;
 mod purse;
+mod questions;
 mod refusals;
 mod views;
 
@@ -14,6 +15,7 @@ use crate::Millis;
 use crate::window::Window;
 
 pub use purse::Purse;
+pub use questions::FOLLOW_MS;
 pub use views::{Views, WindowView};
 
 /// How old an answer may be that admits a request where no lease time bounds it, in milliseconds.

@@ -147,6 +147,22 @@ fn after_the_last_unit_the_gate_refuses_by_itself_until_units_come_back() {
 }
 
 #[test]
+fn requests_follow_a_question_that_asks_for_enough_until_it_is_answered() {
+    let mut purse = Purse::default();
+    assert_eq!(purse.follow(0, 1), None, "nobody asks");
+    purse.asking(0, 4, 1);
+    let answer = purse.follow(1, 2).unwrap();
+    assert_eq!(purse.follow(2, 2), None, "one unit is left of it");
+    assert_eq!(purse.follow(2, 1), Some(answer));
+    assert!(purse.awaits(answer));
+    purse.answered();
+    assert!(!purse.awaits(answer));
+    assert_eq!(purse.follow(3, 1), None);
+    purse.asking(3, 2, 0);
+    assert_eq!(purse.follow(1_003, 1), None, "it may have been cut off");
+}
+
+#[test]
 fn a_request_that_asked_is_counted_once() {
     let mut purse = Purse::default();
     for lease in 0..100 {

@@ -8,7 +8,7 @@ use crate::Millis;
 use crate::account::AccountRecord;
 use crate::ledger::Standing;
 use crate::read;
-use crate::read::{Members, Misfit};
+use crate::read::Members;
 use crate::record::{KeyRecord, Record};
 use crate::token::KeyHash;
 use crate::usage::UsageRow;
@@ -167,29 +167,33 @@ pub enum KeyAnswer {
 }
 
 impl KeyAnswer {
-    fn from_members(members: &mut Members<'_>) -> Result<Self, Misfit> {
-        let is = members.take_text("is")?;
-        if is == "stale" {
-            let record = members.take("record")?;
-            return Ok(Self::Stale { record });
-        }
-        let ttl = members.take("ttl")?;
-        match &*is {
-            "unknown" => Ok(Self::Unknown { ttl }),
-            "current" => Ok(Self::Current { ttl }),
-            "granted" => Ok(Self::Granted {
-                lease: members.take("lease")?,
-                units: members.take("units")?,
-                ttl,
-                standing: members.take("standing")?,
-            }),
-            "exhausted" => Ok(Self::Exhausted {
-                retry_in: members.take("retryIn")?,
-                violated: members.take("violated")?,
-                ttl,
-                standing: members.take("standing")?,
-            }),
-            _ => Err(Misfit::wanted("an answer about a key")),
+    fn from_members(members: &mut Members<'_, '_>) -> Self {
+        match &*members.take_text("is") {
+            "stale" => Self::Stale {
+                record: members.take("record"),
+            },
+            "current" => Self::Current {
+                ttl: members.take("ttl"),
+            },
+            "granted" => Self::Granted {
+                lease: members.take("lease"),
+                units: members.take("units"),
+                ttl: members.take("ttl"),
+                standing: members.take("standing"),
+            },
+            "exhausted" => Self::Exhausted {
+                retry_in: members.take("retryIn"),
+                violated: members.take("violated"),
+                ttl: members.take("ttl"),
+                standing: members.take("standing"),
+            },
+            "unknown" => Self::Unknown {
+                ttl: members.take("ttl"),
+            },
+            _ => {
+                members.wanted("an answer about a key");
+                Self::Unknown { ttl: 0 }
+            }
         }
     }
 }
@@ -253,11 +257,16 @@ pub enum GuardPushAnswer {
 }
 
 impl GuardPushAnswer {
-    fn from_members(members: &mut Members<'_>) -> Result<Self, Misfit> {
-        match &*members.take_text("is")? {
-            "applied" => members.take("newer").map(|newer| Self::Applied { newer }),
-            "replayed" => Ok(Self::Replayed),
-            _ => Err(Misfit::wanted("an answer to a push")),
+    fn from_members(members: &mut Members<'_, '_>) -> Self {
+        match &*members.take_text("is") {
+            "applied" => Self::Applied {
+                newer: members.take("newer"),
+            },
+            "replayed" => Self::Replayed,
+            _ => {
+                members.wanted("an answer to a push");
+                Self::Replayed
+            }
         }
     }
 }

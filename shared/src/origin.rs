@@ -227,7 +227,10 @@ impl Kind {
     }
 }
 
-read!(OriginPattern: OriginPattern::parse, "an origin, a pattern of origins or *");
+read!(OriginPattern: OriginPattern::parse, "an origin, a pattern of origins or *" or Self {
+    text: String::new(),
+    kind: Kind::Exact,
+});
 
 impl From<OriginPattern> for String {
     fn from(pattern: OriginPattern) -> Self {

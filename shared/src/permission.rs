@@ -66,7 +66,7 @@ impl Permission {
     }
 }
 
-read!(Permission: Permission::parse, "a permission");
+read!(Permission: Permission::parse, "a permission" or Self(String::new()));
 
 impl From<Permission> for String {
     fn from(permission: Permission) -> Self {

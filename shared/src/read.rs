@@ -44,13 +44,6 @@ impl Misfit {
             wanted,
         }
     }
-
-    fn at(self, member: &'static str) -> Self {
-        Self {
-            member: self.member.or(Some(member)),
-            ..self
-        }
-    }
 }
 
 impl fmt::Display for Misfit {
@@ -63,17 +56,45 @@ impl fmt::Display for Misfit {
 
 impl std::error::Error for Misfit {}
 
+/// What is wrong with a JSON value, noted while it is read: of all misfits the first.
+#[derive(Debug, Default)]
+pub struct Faults(Option<Misfit>);
+
+impl Faults {
+    /// Notes what would have fitted.
+    pub fn wanted(&mut self, wanted: &'static str) {
+        self.0.get_or_insert(Misfit::wanted(wanted));
+    }
+
+    /// The value, if there was nothing to note.
+    ///
+    /// # Errors
+    /// [`Misfit`].
+    pub fn or<T>(self, value: T) -> Result<T, Misfit> {
+        self.0.map_or(Ok(value), Err)
+    }
+}
+
 /// What can be read from JSON.
 pub trait FromJson: Sized {
+    /// Whether it may be missing, and is what stands in for it then.
+    const MAY_BE_MISSING: bool = false;
+
+    /// Reads a value. When it does not fit, that is noted, and something stands in for it: a way out at every member of
+    /// every type, with all that was read until there to be dropped, is three times the code.
+    fn read(json: Json<'_>, faults: &mut Faults) -> Self;
+
+    /// What stands in.
+    fn stand_in() -> Self;
+
     /// Reads a value.
     ///
     /// # Errors
     /// [`Misfit`], of the first member that does not fit. Members that nothing is known of are passed over.
-    fn from_json(json: Json<'_>) -> Result<Self, Misfit>;
-
-    /// What a missing member stands for, if it may be missing.
-    fn missing() -> Option<Self> {
-        None
+    fn from_json(json: Json<'_>) -> Result<Self, Misfit> {
+        let mut faults = Faults::default();
+        let value = Self::read(json, &mut faults);
+        faults.or(value)
     }
 }
 
@@ -95,162 +116,186 @@ pub fn parse(text: &str) -> Result<Json<'_>, Misfit> {
 
 /// The members of an object, to be taken one by one.
 #[derive(Debug)]
-pub struct Members<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
+pub struct Members<'a, 'f> {
+    left: Vec<(Cow<'a, str>, Json<'a>)>,
+    faults: &'f mut Faults,
+}
 
-impl<'a> Members<'a> {
-    /// Those of an object.
-    ///
-    /// # Errors
-    /// [`Misfit`] for any other value.
-    pub fn of(json: Json<'a>) -> Result<Self, Misfit> {
-        match json {
-            Json::Object(members) => Ok(Self(members)),
-            _ => Err(Misfit::wanted("an object")),
-        }
+impl<'a, 'f> Members<'a, 'f> {
+    /// Those of an object; of any other value none.
+    pub fn of(json: Json<'a>, faults: &'f mut Faults) -> Self {
+        let left = match json {
+            Json::Object(members) => members,
+            _ => {
+                faults.wanted("an object");
+                Vec::new()
+            }
+        };
+        Self { left, faults }
     }
 
     /// Takes a member.
-    ///
-    /// # Errors
-    /// [`Misfit`] when it is missing and must not be, is there twice or does not fit.
-    pub fn take<T: FromJson>(&mut self, name: &'static str) -> Result<T, Misfit> {
-        let value = match self.find(name)? {
-            Some(json) => T::from_json(json),
-            None => T::missing().ok_or(Misfit::wanted("there")),
+    pub fn take<T: FromJson>(&mut self, name: &'static str) -> T {
+        let none_before = self.faults.0.is_none();
+        let value = match self.find(name) {
+            Some(json) => T::read(json, self.faults),
+            None if T::MAY_BE_MISSING => T::stand_in(),
+            None => {
+                self.wanted("there");
+                T::stand_in()
+            }
         };
-        value.map_err(|e| e.at(name))
+        self.name_fault(none_before, name);
+        value
     }
 
     /// Takes a member that may be missing.
-    ///
-    /// # Errors
-    /// [`Misfit`] when it is there twice or does not fit.
-    pub fn take_or<T: FromJson>(&mut self, name: &'static str, other: T) -> Result<T, Misfit> {
-        match self.find(name)? {
-            Some(json) => T::from_json(json).map_err(|e| e.at(name)),
-            None => Ok(other),
-        }
+    pub fn take_or<T: FromJson>(&mut self, name: &'static str, other: T) -> T {
+        let none_before = self.faults.0.is_none();
+        let value = match self.find(name) {
+            Some(json) => T::read(json, self.faults),
+            None => other,
+        };
+        self.name_fault(none_before, name);
+        value
     }
 
-    /// Takes a text, as it was written.
-    ///
-    /// # Errors
-    /// [`Misfit`] when it is missing, there twice or no text.
-    pub fn take_text(&mut self, name: &'static str) -> Result<Cow<'a, str>, Misfit> {
-        match self.find(name)? {
-            Some(Json::Text(text)) => Ok(text),
-            _ => Err(Misfit::wanted("a text").at(name)),
+    /// Takes a text, as it was written; empty where it is none.
+    pub fn take_text(&mut self, name: &'static str) -> Cow<'a, str> {
+        let none_before = self.faults.0.is_none();
+        if let Some(Json::Text(text)) = self.find(name) {
+            return text;
         }
+        self.wanted("a text");
+        self.name_fault(none_before, name);
+        Cow::Borrowed("")
     }
 
     /// Refuses members that were not taken: for what people write, where an unknown one is a mistake.
-    ///
-    /// # Errors
-    /// [`Misfit`] when any is left.
-    pub fn only(&self) -> Result<(), Misfit> {
-        match self.0.is_empty() {
-            true => Ok(()),
-            false => Err(Misfit::wanted("without unknown members")),
+    pub fn only(&mut self) {
+        if !self.left.is_empty() {
+            self.wanted("without unknown members");
         }
     }
 
-    fn find(&mut self, name: &'static str) -> Result<Option<Json<'a>>, Misfit> {
-        let Some(place) = self.0.iter().position(|(member, _)| member == name) else {
-            return Ok(None);
-        };
+    /// Notes what would have fitted.
+    pub fn wanted(&mut self, wanted: &'static str) {
+        self.faults.wanted(wanted);
+    }
+
+    fn find(&mut self, name: &'static str) -> Option<Json<'a>> {
+        let place = self.left.iter().position(|(member, _)| member == name)?;
+        let (_, value) = self.left.swap_remove(place);
         // Two readers could differ on which of them counts.
-        let (_, value) = self.0.swap_remove(place);
-        if self.0.iter().any(|(member, _)| member == name) {
-            return Err(Misfit::wanted("there once").at(name));
+        if self.left.iter().any(|(member, _)| member == name) {
+            self.wanted("there once");
         }
-        Ok(Some(value))
+        Some(value)
+    }
+
+    /// A fault that came up with a member is that member's, unless it is already a member's within.
+    fn name_fault(&mut self, none_before: bool, name: &'static str) {
+        if let (true, Some(misfit)) = (none_before, &mut self.faults.0) {
+            misfit.member.get_or_insert(name);
+        }
     }
 }
+
+/// An integer of at most `most`.
+fn integer(json: &Json<'_>, most: u64, faults: &mut Faults) -> u64 {
+    match json {
+        Json::Number(number) if *number <= most => return *number,
+        Json::Number(_) => faults.wanted("a smaller number"),
+        _ => faults.wanted("an integer of 0 or more"),
+    }
+    0
+}
+
+macro_rules! integers {
+    ($($type:ident),+) => {$(
+        impl FromJson for $type {
+            fn read(json: Json<'_>, faults: &mut Faults) -> Self {
+                integer(&json, u64::from(Self::MAX), faults) as Self
+            }
+
+            fn stand_in() -> Self {
+                0
+            }
+        }
+    )+};
+}
+
+integers!(u8, u32, u64);
 
 impl FromJson for bool {
-    fn from_json(json: Json<'_>) -> Result<Self, Misfit> {
-        match json {
-            Json::Flag(flag) => Ok(flag),
-            _ => Err(Misfit::wanted("true or false")),
+    fn read(json: Json<'_>, faults: &mut Faults) -> Self {
+        if !matches!(json, Json::Flag(_)) {
+            faults.wanted("true or false");
         }
+        matches!(json, Json::Flag(true))
     }
-}
 
-impl FromJson for u64 {
-    fn from_json(json: Json<'_>) -> Result<Self, Misfit> {
-        match json {
-            Json::Number(number) => Ok(number),
-            _ => Err(Misfit::wanted("an integer of 0 or more")),
-        }
-    }
-}
-
-impl FromJson for u32 {
-    fn from_json(json: Json<'_>) -> Result<Self, Misfit> {
-        u64::from_json(json)?
-            .try_into()
-            .map_err(|_| Misfit::wanted("a smaller number"))
-    }
-}
-
-impl FromJson for u8 {
-    fn from_json(json: Json<'_>) -> Result<Self, Misfit> {
-        u64::from_json(json)?
-            .try_into()
-            .map_err(|_| Misfit::wanted("a smaller number"))
+    fn stand_in() -> Self {
+        false
     }
 }
 
 impl FromJson for String {
-    fn from_json(json: Json<'_>) -> Result<Self, Misfit> {
+    fn read(json: Json<'_>, faults: &mut Faults) -> Self {
         match json {
-            Json::Text(text) => Ok(text.into_owned()),
-            _ => Err(Misfit::wanted("a text")),
+            Json::Text(text) => text.into_owned(),
+            _ => {
+                faults.wanted("a text");
+                Self::new()
+            }
         }
+    }
+
+    fn stand_in() -> Self {
+        Self::new()
     }
 }
 
 impl<T: FromJson> FromJson for Option<T> {
-    fn from_json(json: Json<'_>) -> Result<Self, Misfit> {
+    const MAY_BE_MISSING: bool = true;
+
+    fn read(json: Json<'_>, faults: &mut Faults) -> Self {
         match json {
-            Json::Null => Ok(None),
-            json => T::from_json(json).map(Some),
+            Json::Null => None,
+            json => Some(T::read(json, faults)),
         }
     }
 
-    fn missing() -> Option<Self> {
-        Some(None)
+    fn stand_in() -> Self {
+        None
     }
 }
 
 impl<T: FromJson> FromJson for Vec<T> {
-    fn from_json(json: Json<'_>) -> Result<Self, Misfit> {
+    fn read(json: Json<'_>, faults: &mut Faults) -> Self {
         let Json::List(items) = json else {
-            return Err(Misfit::wanted("a list"));
+            faults.wanted("a list");
+            return Self::new();
         };
-        // A plain loop: collecting results compiles to five times as much, for every type.
         let mut list = Self::with_capacity(items.len());
         for item in items {
-            list.push(T::from_json(item)?);
+            list.push(T::read(item, faults));
         }
-        Ok(list)
+        list
+    }
+
+    fn stand_in() -> Self {
+        Self::new()
     }
 }
 
 impl<T: FromJson> FromJson for Box<T> {
-    fn from_json(json: Json<'_>) -> Result<Self, Misfit> {
-        T::from_json(json).map(Box::new)
+    fn read(json: Json<'_>, faults: &mut Faults) -> Self {
+        Self::new(T::read(json, faults))
     }
-}
 
-impl<A: FromJson, B: FromJson> FromJson for (A, B) {
-    fn from_json(json: Json<'_>) -> Result<Self, Misfit> {
-        let wanted = Misfit::wanted("a pair");
-        let Json::List(pair) = json else {
-            return Err(wanted);
-        };
-        let [a, b] = <[Json<'_>; 2]>::try_from(pair).map_err(|_| wanted)?;
-        Ok((A::from_json(a)?, B::from_json(b)?))
+    fn stand_in() -> Self {
+        Self::new(T::stand_in())
     }
 }
 
@@ -264,45 +309,67 @@ pub fn deserialize<'de, T: FromJson, D: Deserializer<'de>>(source: D) -> Result<
 
 /// Says how a type is read: an object by its members, `read!(Type { field: "member", other: "other" or 1 })`; a word
 /// by what it stands for, `read!(Type: "word" => Variant, _ => Other)`; a text that has a reader of its own,
-/// `read!(Type: a_reader, "what it is")`; an object with a way of its own, `read!(Type: Self::from_members)`.
+/// `read!(Type: a_reader, "what it is")`, with `or a_value` for what stands in where there is no default; an object with a
+/// way of its own, `read!(Type: Self::from_members)`.
 #[macro_export]
 macro_rules! read {
     ($type:ident: Self::from_members) => {
-        $crate::read!(@impl $type, json => {
-            Self::from_members(&mut $crate::read::Members::of(json)?)
-        });
-    };
-    ($type:ident($inner:ty)) => {
-        $crate::read!(@impl $type, json => <$inner as $crate::read::FromJson>::from_json(json).map(Self));
+        $crate::read!(@impl $type,
+            (json, faults) => Self::from_members(&mut $crate::read::Members::of(json, faults)),
+            Self::read($crate::read::Json::Null, &mut $crate::read::Faults::default()));
     };
     ($type:ident { $($field:ident: $name:literal $(or $other:expr)?),+ $(,)? }) => {
         impl $type {
-            pub(crate) fn from_members(members: &mut $crate::read::Members<'_>) -> Result<Self, $crate::read::Misfit> {
-                Ok(Self { $($field: $crate::read!(@take members, $name $(, $other)?)?),+ })
+            pub(crate) fn from_members(members: &mut $crate::read::Members<'_, '_>) -> Self {
+                Self { $($field: $crate::read!(@take members, $name $(, $other)?)),+ }
             }
         }
         $crate::read!($type: Self::from_members);
     };
     (@take $members:ident, $name:literal) => { $members.take($name) };
     (@take $members:ident, $name:literal, $other:expr) => { $members.take_or($name, $other) };
-    ($type:ident: $($word:literal => $variant:ident),+ $(, _ => $other:ident)?) => {
-        $crate::read!(@impl $type, json => match json {
-            $($crate::read::Json::Text(word) if word == $word => Ok(Self::$variant),)+
-            $($crate::read::Json::Text(_) => Ok(Self::$other),)?
-            _ => Err($crate::read::Misfit::wanted("one of the known words")),
-        });
+    ($type:ident: $($word:literal => $variant:ident,)+ _ => $other:ident) => {
+        $crate::read!(@impl $type, (json, faults) => match json {
+            $($crate::read::Json::Text(word) if word == $word => Self::$variant,)+
+            $crate::read::Json::Text(_) => Self::$other,
+            _ => {
+                faults.wanted("a word");
+                Self::$other
+            }
+        }, Self::$other);
+    };
+    ($type:ident: $first:literal => $stand_in:ident $(, $word:literal => $variant:ident)*) => {
+        $crate::read!(@impl $type, (json, faults) => match json {
+            $crate::read::Json::Text(word) if word == $first => Self::$stand_in,
+            $($crate::read::Json::Text(word) if word == $word => Self::$variant,)*
+            _ => {
+                faults.wanted("one of the known words");
+                Self::$stand_in
+            }
+        }, Self::$stand_in);
     };
     ($type:ident: $reader:expr, $wanted:literal) => {
-        $crate::read!(@impl $type, json => match json {
-            $crate::read::Json::Text(text) => $reader(&text).ok(),
-            _ => None,
-        }
-        .ok_or($crate::read::Misfit::wanted($wanted)));
+        $crate::read!($type: $reader, $wanted or Self::default());
     };
-    (@impl $type:ident, $json:ident => $read:expr) => {
+    ($type:ident: $reader:expr, $wanted:literal or $stand_in:expr) => {
+        $crate::read!(@impl $type, (json, faults) => {
+            if let $crate::read::Json::Text(text) = json
+                && let Ok(value) = $reader(&text)
+            {
+                return value;
+            }
+            faults.wanted($wanted);
+            $stand_in
+        }, $stand_in);
+    };
+    (@impl $type:ident, ($json:ident, $faults:ident) => $read:expr, $stand_in:expr) => {
         impl $crate::read::FromJson for $type {
-            fn from_json($json: $crate::read::Json<'_>) -> Result<Self, $crate::read::Misfit> {
+            fn read($json: $crate::read::Json<'_>, $faults: &mut $crate::read::Faults) -> Self {
                 $read
+            }
+
+            fn stand_in() -> Self {
+                $stand_in
             }
         }
         impl<'de> serde::Deserialize<'de> for $type {

@@ -28,7 +28,7 @@ impl Lower {
     }
 }
 
-read!(Lower: Lower::parse, "a text in lower case");
+read!(Lower: Lower::parse, "a text in lower case" or Self(String::new()));
 
 fn thing(json: &str) -> Result<Thing, String> {
     from_str(json).map_err(|e| e.to_string())

@@ -11,7 +11,7 @@ use crate::ip::IpRange;
 use crate::origin::OriginPattern;
 use crate::permission::Permission;
 use crate::read;
-use crate::read::{Members, Misfit};
+use crate::read::Members;
 use crate::resource::ResourceScope;
 use crate::route::Route;
 use crate::token::KeyHash;
@@ -342,12 +342,16 @@ pub enum Record {
 read!(Record: Self::from_members);
 
 impl Record {
-    fn from_members(members: &mut Members<'_>) -> Result<Self, Misfit> {
-        match &*members.take_text("kind")? {
-            "key" => KeyRecord::from_members(members).map(Self::Key),
-            "api" => ApiRecord::from_members(members).map(Self::Api),
-            "account" => AccountRecord::from_members(members).map(Self::Account),
-            _ => Err(Misfit::wanted("a key, an api or an account")),
+    fn from_members(members: &mut Members<'_, '_>) -> Self {
+        match &*members.take_text("kind") {
+            "key" => Self::Key(KeyRecord::from_members(members)),
+            "api" => Self::Api(ApiRecord::from_members(members)),
+            kind => {
+                if kind != "account" {
+                    members.wanted("a key, an api or an account");
+                }
+                Self::Account(AccountRecord::from_members(members))
+            }
         }
     }
 

@@ -49,7 +49,10 @@ impl ResourceScope {
     }
 }
 
-read!(ResourceScope: ResourceScope::parse, "a resource scope");
+read!(ResourceScope: ResourceScope::parse, "a resource scope" or Self {
+    kind: String::new(),
+    id: String::new(),
+});
 
 impl From<ResourceScope> for String {
     fn from(scope: ResourceScope) -> Self {

@@ -21,7 +21,8 @@ const LOCATOR: usize = 8;
 const TAG: usize = 8;
 const CRC: usize = 6;
 const BODY: usize = RANDOM + LOCATOR + TAG + CRC;
-const MARK: &str = "sk";
+/// What stands between the environment code and the body.
+const MARK: &str = "_sk_";
 
 /// The longest prefix of a token, in characters.
 pub const MAX_PREFIX: usize = 12;
@@ -91,13 +92,13 @@ impl Token {
         }
         let random = Zeroizing::new(base62::from_entropy(entropy, RANDOM));
         let mut text = Zeroizing::new(String::with_capacity(MAX_TOKEN));
-        for part in [prefix, "_", env_code, "_", MARK, "_", &random, locator] {
+        for part in [prefix, "_", env_code, MARK, &random, locator] {
             text.push_str(part);
         }
         let tag = tag_of(&text, secret);
-        text.push_str(&tag);
+        text.extend(tag.map(char::from));
         let crc = crc_of(&text);
-        text.push_str(&crc);
+        text.extend(crc.map(char::from));
         Ok(Self(text))
     }
 
@@ -159,59 +160,46 @@ impl<'a> ParsedToken<'a> {
     /// [`TokenError`], in that order.
     pub fn parse(text: &'a str) -> Result<Self, TokenError> {
         let token = Self::of_known(text)?;
-        let crc_at = text.len().saturating_sub(CRC);
-        let (checked, crc) = text.split_at_checked(crc_at).ok_or(TokenError::Grammar)?;
-        if crc == crc_of(checked) {
+        let checked = text.get(..text.len().saturating_sub(CRC));
+        if checked.is_some_and(|checked| text.as_bytes().ends_with(&crc_of(checked))) {
             Ok(token)
         } else {
             Err(TokenError::Checksum)
         }
     }
 
-    /// Takes a token apart whose checksum and tag were found good before: one with the same SHA-256 is the same token.
+    /// Takes a token apart by its grammar alone. This will do for a token whose [`hash`](Self::hash) is that of a key at
+    /// hand: checksum and tag were found good before its record came here, and no other text has the same SHA-256.
     ///
     /// # Errors
     /// [`TokenError::Grammar`].
     pub fn of_known(text: &'a str) -> Result<Self, TokenError> {
+        Self::split(text).ok_or(TokenError::Grammar)
+    }
+
+    fn split(text: &'a str) -> Option<Self> {
         if text.len() > MAX_TOKEN {
-            return Err(TokenError::Grammar);
+            return None;
         }
-        let mut parts = text.split('_');
-        let (Some(prefix), Some(env_code), Some(mark), Some(body), None) = (
-            parts.next(),
-            parts.next(),
-            parts.next(),
-            parts.next(),
-            parts.next(),
-        ) else {
-            return Err(TokenError::Grammar);
-        };
-        let well_formed = is_prefix(prefix)
-            && is_env_code(env_code)
-            && mark == MARK
-            && body.len() == BODY
-            && base62::is_base62(body);
-        if !well_formed {
-            return Err(TokenError::Grammar);
+        let (head, body) = text.split_at_checked(text.len().checked_sub(BODY)?)?;
+        let (prefix, env_code) = head.strip_suffix(MARK)?.split_once('_')?;
+        if !(is_prefix(prefix) && is_env_code(env_code) && base62::is_base62(body)) {
+            return None;
         }
-        let crc_at = text.len() - CRC;
-        let tag_at = crc_at - TAG;
-        let locator_at = tag_at - LOCATOR;
-        let part = |from: usize, to: usize| text.get(from..to).ok_or(TokenError::Grammar);
-        Ok(Self {
+        let tag_at = text.len() - CRC - TAG;
+        Some(Self {
             text,
             env_code,
-            locator: part(locator_at, tag_at)?,
-            tag: part(tag_at, crc_at)?,
-            signed: part(0, tag_at)?,
+            locator: body.get(RANDOM..RANDOM + LOCATOR)?,
+            tag: text.get(tag_at..tag_at + TAG)?,
+            signed: text.get(..tag_at)?,
         })
     }
 
     /// Whether the tag was made with one of our tag secrets: false means forged.
     pub fn is_genuine(&self, secrets: &TagSecrets) -> bool {
-        let matches = |secret: &Secret| {
-            constant_time_eq(tag_of(self.signed, secret).as_bytes(), self.tag.as_bytes())
-        };
+        let matches =
+            |secret: &Secret| constant_time_eq(&tag_of(self.signed, secret), self.tag.as_bytes());
         matches(&secrets.current) || secrets.previous.as_ref().is_some_and(matches)
     }
 
@@ -240,10 +228,10 @@ impl fmt::Debug for ParsedToken<'_> {
     }
 }
 
-fn tag_of(signed: &str, secret: &Secret) -> String {
-    // HMAC takes keys of any length (RFC 2104), so this cannot fail.
+fn tag_of(signed: &str, secret: &Secret) -> [u8; TAG] {
+    // HMAC takes keys of any length (RFC 2104), so this cannot fail; a tag of zeros is no token's.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.expose()) else {
-        return String::new();
+        return [0; TAG];
     };
     mac.update(signed.as_bytes());
     let bytes = mac.finalize().into_bytes();
@@ -251,14 +239,14 @@ fn tag_of(signed: &str, secret: &Secret) -> String {
         .iter()
         .take(8)
         .fold(0u64, |n, b| (n << 8) | u64::from(*b));
-    base62::encode_u64(head, TAG)
+    base62::digits(head)
 }
 
 /// The CRC-32 of zip and PNG. Of the tables that speed it up one is enough for a token; sixteen would weigh 16 KB.
 static CRC_32: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
 
-fn crc_of(text: &str) -> String {
-    base62::encode_u64(u64::from(CRC_32.checksum(text.as_bytes())), CRC)
+fn crc_of(text: &str) -> [u8; CRC] {
+    base62::digits(u64::from(CRC_32.checksum(text.as_bytes())))
 }
 
 /// SHA-256 of a token: how a key is looked up, stored and pushed. Written as 64 lower-case hex digits.
@@ -296,7 +284,7 @@ impl Serialize for KeyHash {
     }
 }
 
-read!(KeyHash: |text: &str| Self::from_hex(text).ok_or(()), "64 hex digits");
+read!(KeyHash: |text: &str| Self::from_hex(text).ok_or(()), "64 hex digits" or Self([0; 32]));
 
 #[cfg(test)]
 #[path = "token_tests.rs"]

@@ -48,7 +48,16 @@ fn the_tag_is_the_published_construction() {
         "kw_prod_sk_000000000000000000000000Ab3dE6gH",
         &secret("0123456789abcdef"),
     );
-    assert_eq!(tag, "iyzFfLJD");
+    assert_eq!(&tag, b"iyzFfLJD");
+}
+
+#[test]
+fn the_checksum_is_that_of_zip_files() {
+    // zlib.crc32 in base62, computed independently with Python.
+    assert_eq!(
+        &crc_of("kw_prod_sk_000000000000000000000000Ab3dE6gHiyzFfLJD"),
+        b"3Ac9u1"
+    );
 }
 
 #[test]

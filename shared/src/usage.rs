@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::Millis;
 use crate::read;
-use crate::read::{Members, Misfit};
+use crate::read::Members;
 
 /// What is counted apart: the same key, minute, API and outcome add up in one row.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -76,11 +76,11 @@ pub struct UsageRow {
 }
 
 impl UsageRow {
-    fn from_members(members: &mut Members<'_>) -> Result<Self, Misfit> {
-        Ok(Self {
-            cell: UsageCell::from_members(members)?,
-            tally: Tally::from_members(members)?,
-        })
+    fn from_members(members: &mut Members<'_, '_>) -> Self {
+        Self {
+            cell: UsageCell::from_members(members),
+            tally: Tally::from_members(members),
+        }
     }
 }
 

@@ -1,7 +1,9 @@
-// The built Worker, its guard's storage metered: `GET /__meter` gives rows read and written by calls so far.
+// The built Worker, its guard metered: `GET /__meter` gives the calls so far and the rows that they read and wrote.
+// `PUT /__meter?delay=50` puts the guard that many milliseconds away.
 import worker, { Guard as RealGuard } from "./worker.mjs";
 
 const totals = { calls: 0, written: 0, read: 0 };
+let delay = 0;
 let cursors = [];
 let metered = false;
 
@@ -19,8 +21,10 @@ function meter(sql) {
 
 export default {
   fetch(request, env, ctx) {
-    if (request.url.endsWith("/__meter")) return Response.json(totals);
-    return worker.fetch(request, env, ctx);
+    const at = request.url.indexOf("/__meter");
+    if (at < 0) return worker.fetch(request, env, ctx);
+    if (request.method === "PUT") delay = Number(new URL(request.url).searchParams.get("delay"));
+    return Response.json(totals);
   },
 };
 
@@ -29,8 +33,9 @@ export class Guard extends RealGuard {
     super(ctx, env);
     meter(ctx.storage.sql);
   }
-  // A call touches storage before its first promise only.
-  call(message) {
+  async call(message) {
+    if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay));
+    // What follows touches storage before its first promise only.
     cursors = [];
     const answer = super.call(message);
     totals.calls += 1;

@@ -12,6 +12,7 @@ mod project;
 mod random;
 mod report;
 mod setup;
+mod simulate;
 mod test;
 
 use std::process::ExitCode;
@@ -41,6 +42,8 @@ enum Command {
     Test,
     /// Measure, each figure beside its baseline of the same run.
     Bench(bench::Options),
+    /// Simulate gates all over the world that share keys: what leases cost, and that no limit is passed.
+    Simulate(simulate::Options),
 }
 
 fn run(command: &Command) -> Result<ExitCode> {
@@ -51,6 +54,7 @@ fn run(command: &Command) -> Result<ExitCode> {
         Command::Dev(options) => dev::run(&project, options),
         Command::Test => test::run(&project),
         Command::Bench(options) => bench::run(&project, options),
+        Command::Simulate(options) => simulate::run(&project, options),
     }
 }
 

@@ -62,6 +62,8 @@ pub struct Memo {
     pub account: Option<Option<Rc<AccountRecord>>>,
     /// Until when this request waits for others that ask what it needs.
     pub follow_until: Option<Millis>,
+    /// The answer to another's question that this request waits for, or has waited for: one, at most.
+    pub followed: Option<u64>,
     /// The key about which this request asks, while others wait.
     pub asking: Option<KeyHash>,
 }

@@ -1,13 +1,16 @@
-//! One question at a time about a key that is refused.
+//! Requests that wait for another's question instead of asking the guard the same.
+//!
+//! A key's pace tells how much is worth asking for, so a question mostly asks for more than its own request needs. As
+//! many requests as that would pay for wait for its answer, which is there sooner than their own would be.
 //!
 //! A refusal is believed for the lease time. When that is over, every request that is under way would ask the
 //! guard the same, and a flood would cost a call for each of its connections. So one request asks, and the others
 //! wait: on a timer of their own, since the runtime lets no request await another's promise.
 //!
-//! Keys whose requests pass are left alone: what is granted to one request does not suffice for the others. So are
-//! strict keys, for which every request asks.
+//! Strict keys are left alone: every request asks.
 
 use shared::Millis;
+use shared::lease::FOLLOW_MS;
 use shared::token::KeyHash;
 
 use super::GateCode;
@@ -15,8 +18,6 @@ use super::decision::{Memo, Need};
 use super::isolate::Isolate;
 use crate::boundary;
 
-/// How long a request waits for another's question. A request that was cut off never ends its own.
-const FOLLOW_MS: Millis = 1_000;
 /// How often a waiting request looks.
 const LOOK_EVERY_MS: Millis = 5;
 
@@ -30,7 +31,9 @@ impl GateCode {
             let until = *memo
                 .follow_until
                 .get_or_insert(now.saturating_add(FOLLOW_MS));
-            let asked = self.with(|isolate| isolate.is_asked(need, memo, now));
+            let asked = self.with(|isolate| {
+                isolate.will_be_paid(need, memo, now) || isolate.is_asked(need, memo, now)
+            });
             if now >= until || asked != Some(true) {
                 break;
             }
@@ -71,6 +74,24 @@ impl Isolate {
             _ => (of_state || slot.scarce) && !strict,
         };
         common.then_some(hash)
+    }
+
+    /// Whether a question under way asks for enough units to pay for this request too.
+    fn will_be_paid(&mut self, need: &Need, memo: &mut Memo, now: Millis) -> bool {
+        let Need::Guard(question) = need else {
+            return false;
+        };
+        let Some(slot) = self.keys.peek_mut(&question.hash) else {
+            return false;
+        };
+        let strict = slot.key.as_ref().is_some_and(|k| k.record.is_strict());
+        if question.need == 0 || strict {
+            return false;
+        }
+        if memo.followed.is_none() {
+            memo.followed = slot.purse.follow(now, question.need);
+        }
+        memo.followed.is_some_and(|a| slot.purse.awaits(a))
     }
 
     fn is_asked(&self, need: &Need, memo: &Memo, now: Millis) -> bool {

@@ -75,7 +75,10 @@ impl<'a> Head<'a> {
     /// Takes a URL apart. The runtime has serialised it by the WHATWG URL Standard: scheme, host, path that
     /// begins with a slash, query.
     pub fn of_url(url: &'a str) -> Self {
-        let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let after_scheme = url
+            .strip_prefix("https://")
+            .or_else(|| url.strip_prefix("http://"))
+            .unwrap_or(url);
         let host_end = after_scheme
             .find(['/', '?', '#'])
             .unwrap_or(after_scheme.len());

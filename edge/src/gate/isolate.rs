@@ -254,8 +254,9 @@ impl Isolate {
     /// An id for a request: unique by the gate's own id and a count. Not a secret.
     pub fn next_request_id(&mut self) -> String {
         self.counters.requests += 1;
-        let count = base62::encode_u64(self.counters.requests, 8);
-        [self.request_prefix.as_str(), &count].concat()
+        let mut id = self.request_prefix.clone();
+        id.extend(base62::digits::<8>(self.counters.requests).map(char::from));
+        id
     }
 
     /// The slot of a key, made if it is missing. A slot that is pushed out reports its leases first.

@@ -123,18 +123,30 @@ impl GateCode {
         let want = self.with(|isolate| {
             isolate.settle(question.hash, sent_at);
             let lease_ms = isolate.config.lease_ms;
-            isolate.slot(question.hash, sent_at).purse.want(lease_ms)
+            let purse = &mut isolate.slot(question.hash, sent_at).purse;
+            let want = purse.want(lease_ms).max(question.need);
+            if question.need > 0 {
+                purse.asking(sent_at, want, waiting);
+            }
+            want
         });
         let call = GuardCall {
             ask: Some(KeyAsk {
                 hash: question.hash,
                 version: question.version,
-                want: want.unwrap_or(0).max(question.need),
+                want: want.unwrap_or(question.need),
                 need: question.need,
             }),
             ..self.empty_call()
         };
         let answer = self.call_guard(&question.account, &call).await;
+        if question.need > 0 {
+            self.with(|isolate| {
+                if let Some(slot) = isolate.keys.peek_mut(&question.hash) {
+                    slot.purse.answered();
+                }
+            });
+        }
         let Some(answer) = answer.ok().and_then(|answer| answer.key) else {
             memo.guard_failed = true;
             return;
@@ -285,7 +297,7 @@ fn take_in(
                 need: if late { 0 } else { need },
             };
             let slot = isolate.slot(hash, now);
-            slot.scarce = units <= need;
+            slot.scarce = standing.iter().any(|s| s.left == 0);
             slot.purse.granted(sent_at, now, &grant, &standing);
             if ttl > 0 {
                 isolate.holding.insert(hash);

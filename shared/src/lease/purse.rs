@@ -2,6 +2,7 @@
 
 use super::pace::Pace;
 use super::pool::{Held, Pool};
+use super::questions::Questions;
 use super::refusals::{Refusal, Refusals};
 use super::views::{Kept, Views};
 use super::{Granted, Over, QuotaRefusal, Spend};
@@ -27,6 +28,7 @@ pub struct Purse {
     refusals: Refusals,
     current_until: Millis,
     standing: Kept,
+    questions: Questions,
     /// Since when a renewal is under way.
     renewing: Option<Millis>,
     pace: Pace,
@@ -58,14 +60,41 @@ impl Purse {
         now < self.current_until
     }
 
-    /// How many units to ask for at the observed pace, beside those at hand, for a lease of `ttl` milliseconds.
+    /// How many units to ask for at the observed pace for a lease of `ttl` milliseconds, beside those at hand that will
+    /// be spent before they end.
     pub fn want(&self, ttl: Millis) -> u32 {
-        let at_pace = self.pace.per_second().saturating_mul(ttl) / 1_000;
-        let with_margin = at_pace.saturating_add(at_pace / 4);
-        let more = with_margin.saturating_sub(self.pool.available());
+        let at_pace = |ms| self.pace.per_second().saturating_mul(ms) / 1_000;
+        let needed = at_pace(ttl);
+        let with_margin = needed.saturating_add(needed / 4);
+        let rest = self
+            .last_end()
+            .map_or(0, |end| end.saturating_sub(self.latest));
+        let more = with_margin.saturating_sub(self.pool.available().min(at_pace(rest)));
         u32::try_from(more)
             .unwrap_or(MOST_WANT)
             .clamp(FIRST_WANT, MOST_WANT)
+    }
+
+    /// Notes that a question is sent which asks for `want` units, `need` of them for the request that asks; 0 when none
+    /// waits. It is followed by [`Self::answered`].
+    pub fn asking(&mut self, now: Millis, want: u32, need: u32) {
+        self.questions.sent(now, want.saturating_sub(need));
+    }
+
+    /// Notes that a question was answered or failed.
+    pub fn answered(&mut self) {
+        self.questions.answered();
+    }
+
+    /// Whether a request need not ask, since a question is under way that asks for enough: the number of the answer to
+    /// wait for, at most [`super::FOLLOW_MS`]. Then it should try to spend again.
+    pub fn follow(&mut self, now: Millis, cost: u32) -> Option<u64> {
+        self.questions.follow(now, cost)
+    }
+
+    /// Whether the answer of that number is still under way.
+    pub fn awaits(&self, answer: u64) -> bool {
+        self.questions.awaits(answer)
     }
 
     /// Notes that a renewal is under way; `false` if one is already. One that was cut off counts no more after
@@ -99,11 +128,11 @@ impl Purse {
         self.tick(now);
         self.refusals.clear();
         self.standing.keep(now, standing);
-        self.pace.note(now, grant.need);
         let end = sent_at.saturating_add(grant.ttl);
         if grant.ttl == 0 {
             return;
         }
+        self.pace.note(now, grant.need);
         let trusted = self.trusts(sent_at);
         if trusted {
             self.current_until = self.current_until.max(end);

@@ -72,7 +72,8 @@ impl Edge {
             secrets,
             client: Client::builder().no_proxy().build()?,
         };
-        edge.push(&[api(&settings.upstream)]).await?;
+        let pushed = edge.push(&[api(&settings.upstream)]).await;
+        pushed.with_context(|| edge.workerd.log())?;
         Ok(edge)
     }
 

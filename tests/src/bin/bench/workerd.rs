@@ -215,6 +215,14 @@ impl Workerd {
         format!("http://127.0.0.1:{}", port.map_or(0, |(_, port)| *port))
     }
 
+    /// The end of what it said.
+    pub fn log(&self) -> String {
+        let log = std::fs::read_to_string(self.folder.join("workerd.log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        let last = lines.get(lines.len().saturating_sub(5)..);
+        format!("workerd said: {}", last.unwrap_or_default().join("; "))
+    }
+
     /// Its files.
     pub fn folder(&self) -> &Path {
         &self.folder

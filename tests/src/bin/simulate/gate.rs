@@ -4,13 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shared::Millis;
-use shared::lease::{Granted, Purse, QuotaRefusal, Spend, longest_wait};
+use shared::lease::{FOLLOW_MS, Granted, Purse, QuotaRefusal, Spend, longest_wait};
 use shared::message::{KeyAnswer, Report};
 use shared::report::Reporter;
 use shared::usage::{CellRef, Tally};
 
-/// How long a request waits for another's question.
-const FOLLOW_MS: Millis = 1_000;
 /// How often a request may need the guard.
 const MAX_NEEDS: u32 = 12;
 
@@ -51,6 +49,8 @@ pub struct Request {
     was_late: bool,
     follow_until: Option<Millis>,
     asking: bool,
+    /// It has waited for an answer that was large enough.
+    followed: bool,
     needs: u32,
 }
 
@@ -66,6 +66,7 @@ impl Request {
             was_late: false,
             follow_until: None,
             asking: false,
+            followed: false,
             needs: 0,
         }
     }
@@ -144,6 +145,12 @@ impl Gate {
     fn need(&mut self, request: &mut Request, now: Millis) -> Step {
         let slot = self.slots.entry(request.key).or_default();
         let until = *request.follow_until.get_or_insert(now + FOLLOW_MS);
+        if !self.strict && !request.followed {
+            request.followed = slot.purse.follow(now, request.cost).is_some();
+            if request.followed {
+                return Step::Wait(until);
+            }
+        }
         let common = slot.scarce && !self.strict;
         let asked_at = slot.asked_at.filter(|at| now.abs_diff(*at) < FOLLOW_MS);
         if let Some(at) = asked_at.filter(|_| common && now < until) {
@@ -158,28 +165,40 @@ impl Gate {
     }
 
     /// The question of a request, or of a renewal.
-    pub fn ask(&mut self, key: usize, need: u32, now: Millis) -> (Asked, Option<Report>) {
+    pub fn ask(
+        &mut self,
+        key: usize,
+        need: u32,
+        renewal: bool,
+        now: Millis,
+    ) -> (Asked, Option<Report>) {
         self.settle(key, now);
         let slot = self.slots.entry(key).or_default();
         let want = slot.purse.want(self.lease_ms).max(need);
-        let asked = Asked { key, need, want, sent_at: now };
+        slot.purse.asking(now, want, if renewal { 0 } else { need });
+        let asked = Asked {
+            key,
+            need,
+            want,
+            sent_at: now,
+        };
         (asked, self.reporter.take(now))
     }
 
-    /// A renewal is over.
-    pub fn end_renewal(&mut self, key: usize) {
-        if let Some(slot) = self.slots.get_mut(&key) {
-            slot.purse.end_renewal();
+    /// A question about a key is answered, or failed: of a request, or else of a renewal.
+    pub fn end_asking(&mut self, key: usize, request: Option<&mut Request>) {
+        let Some(slot) = self.slots.get_mut(&key) else {
+            return;
+        };
+        slot.purse.answered();
+        match request {
+            None => slot.purse.end_renewal(),
+            Some(request) => {
+                if std::mem::take(&mut request.asking) {
+                    slot.asked_at = None;
+                }
+            }
         }
-    }
-
-    /// The request asks no longer. Whether others wait for that.
-    pub fn end_asking(&mut self, request: &mut Request) -> bool {
-        let asked = std::mem::take(&mut request.asking);
-        if asked && let Some(slot) = self.slots.get_mut(&request.key) {
-            slot.asked_at = None;
-        }
-        asked
     }
 
     /// Counts what a request came to.
@@ -196,7 +215,12 @@ impl Gate {
             code,
             class: 2,
         };
-        let tally = Tally { count: 1, cost: u64::from(cost), latency_ms: 0, last_at: now };
+        let tally = Tally {
+            count: 1,
+            cost: u64::from(cost),
+            latency_ms: 0,
+            last_at: now,
+        };
         self.reporter.count(cell, &tally);
     }
 
@@ -219,7 +243,12 @@ impl Gate {
     ) {
         let slot = self.slots.entry(asked.key).or_default();
         match answer {
-            KeyAnswer::Granted { lease, units, ttl, standing } => {
+            KeyAnswer::Granted {
+                lease,
+                units,
+                ttl,
+                standing,
+            } => {
                 let need = if request.is_some() { asked.need } else { 0 };
                 let bound = longest_wait(self.lease_ms, *ttl);
                 let late = need > 0 && now.saturating_sub(asked.sent_at) >= bound;
@@ -234,20 +263,26 @@ impl Gate {
                     ttl: *ttl,
                     need: if late { 0 } else { need },
                 };
-                slot.scarce = *units <= need;
+                slot.scarce = standing.iter().any(|s| s.left == 0);
                 slot.purse.granted(asked.sent_at, now, &grant, standing);
                 if *ttl > 0 {
                     self.holding.insert(asked.key);
                 }
             }
-            KeyAnswer::Exhausted { retry_in, violated, ttl, standing } => {
+            KeyAnswer::Exhausted {
+                retry_in,
+                violated,
+                ttl,
+                standing,
+            } => {
                 let refusal = QuotaRefusal {
                     retry_in: *retry_in,
                     violated: violated.clone(),
                 };
                 slot.scarce = true;
                 let (sent, need) = (asked.sent_at, asked.need);
-                slot.purse.exhausted(sent, now, need, &refusal, *ttl, standing);
+                slot.purse
+                    .exhausted(sent, now, need, &refusal, *ttl, standing);
                 if let Some(request) = request {
                     request.refused = Some(refusal);
                 }

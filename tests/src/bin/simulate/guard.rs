@@ -52,7 +52,14 @@ impl Guard {
         let key = ask.and_then(|(key, ask)| {
             let row = self.rows.get_mut(key)?;
             let lease = row.next_lease;
-            let reply = answer(Some(&self.record), &mut row.ledger, ask, lease, now, self.lease_ms);
+            let reply = answer(
+                Some(&self.record),
+                &mut row.ledger,
+                ask,
+                lease,
+                now,
+                self.lease_ms,
+            );
             row.next_lease += u64::from(matches!(reply, KeyAnswer::Granted { .. }));
             Some(reply)
         });
@@ -66,7 +73,11 @@ impl Guard {
         }
         self.reports.insert(gate, report.seq);
         for settled in &report.settled {
-            let row = settled.key.parse().ok().and_then(|key: usize| self.rows.get_mut(key));
+            let row = settled
+                .key
+                .parse()
+                .ok()
+                .and_then(|key: usize| self.rows.get_mut(key));
             if let Some(row) = row {
                 row.ledger.close(settled.lease, now, settled.spent);
             }

@@ -85,7 +85,10 @@ impl Load {
         while let Some(burst) = self.bursts.get(location).copied().filter(|b| b.until <= at) {
             let on = !burst.on;
             let length = self.span(if on { BURST_S } else { LULL_S });
-            self.bursts[location] = Burst { until: burst.until.max(1) + length, on };
+            self.bursts[location] = Burst {
+                until: burst.until.max(1) + length,
+                on,
+            };
         }
         match self.bursts.get(location) {
             Some(burst) if burst.on => BURST,
@@ -113,7 +116,10 @@ impl Load {
 
     /// One of these.
     pub fn one_of(&mut self, costs: &[u32]) -> u32 {
-        costs.get(self.rng.random_range(0..costs.len().max(1))).copied().unwrap_or(1)
+        costs
+            .get(self.rng.random_range(0..costs.len().max(1)))
+            .copied()
+            .unwrap_or(1)
     }
 
     /// Whether something happens that does so with this probability.

@@ -18,7 +18,7 @@ impl World {
     /// A gate asks the guard about a key. `request` waits for the answer; a renewal has none that does.
     pub(crate) fn ask(&mut self, location: usize, key: usize, need: u32, request: Option<u64>) {
         let now = self.clock(location);
-        let (asked, report) = self.gates[location].ask(key, need, now);
+        let (asked, report) = self.gates[location].ask(key, need, request.is_none(), now);
         let ask = KeyAsk {
             hash: KeyHash::of("token"),
             version: 1,
@@ -60,7 +60,8 @@ impl World {
         let way = self.load.way(location);
         if self.load.chance(self.scenario.faults.repeated) {
             let call = call.clone();
-            self.agenda.put(self.now + 2 * way, Event::Call { call, id });
+            self.agenda
+                .put(self.now + 2 * way, Event::Call { call, id });
         }
         self.agenda.put(self.now + way, Event::Call { call, id });
     }

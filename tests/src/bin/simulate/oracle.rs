@@ -81,7 +81,10 @@ impl Log {
 
     /// Units admitted from a moment on and before another.
     pub fn admitted_within(&self, from: Micros, to: Micros) -> u64 {
-        let within = self.admitted.iter().filter(|(at, _)| from <= *at && *at < to);
+        let within = self
+            .admitted
+            .iter()
+            .filter(|(at, _)| from <= *at && *at < to);
         within.map(|(_, cost)| u64::from(*cost)).sum()
     }
 }

@@ -29,7 +29,9 @@ pub fn print_all(options: &Options) -> Vec<String> {
             row(&scenario, &outcome);
             check(mode, &scenario, &outcome, false, &mut broken);
         }
-        println!("\n{mode}: 300 keys, the n-th asked for 1/n as often as the first, in bursts, with all faults\n{HEAD}");
+        println!(
+            "\n{mode}: 300 keys, the n-th asked for 1/n as often as the first, in bursts, with all faults\n{HEAD}"
+        );
         for scenario in many_keys(options, strict) {
             let outcome = Outcome::of(&scenario);
             row(&scenario, &outcome);
@@ -50,7 +52,7 @@ fn one_key(options: &Options, strict: bool, demand: f64) -> Vec<Scenario> {
         for locations in locations {
             scenarios.push(Scenario {
                 lease_ms: options.lease_ms,
-                seconds: if options.quick { 60 } else { 300 },
+                seconds: if options.quick { 120 } else { 300 },
                 strict,
                 ..Scenario::one_key(options.seed, *limit, *locations, demand)
             });
@@ -60,10 +62,14 @@ fn one_key(options: &Options, strict: bool, demand: f64) -> Vec<Scenario> {
 }
 
 fn many_keys(options: &Options, strict: bool) -> Vec<Scenario> {
-    let limits: &[u32] = if options.quick { &[1_000] } else { &[60, 1_000, 10_000] };
+    let limits: &[u32] = if options.quick {
+        &[1_000]
+    } else {
+        &[60, 1_000, 10_000]
+    };
     let scenario = |limit: &u32| Scenario {
         lease_ms: options.lease_ms,
-        seconds: if options.quick { 60 } else { 300 },
+        seconds: if options.quick { 120 } else { 300 },
         strict,
         ..Scenario::many_keys(options.seed, *limit)
     };
@@ -87,14 +93,23 @@ fn row(scenario: &Scenario, outcome: &Outcome) {
     );
 }
 
-fn check(mode: &str, scenario: &Scenario, outcome: &Outcome, bounded: bool, broken: &mut Vec<String>) {
+fn check(
+    mode: &str,
+    scenario: &Scenario,
+    outcome: &Outcome,
+    bounded: bool,
+    broken: &mut Vec<String>,
+) {
     let (limit, locations) = (scenario.limit, scenario.locations);
     let what = format!("{mode}, {limit} a minute, {locations} locations");
     if outcome.over > 0 {
         broken.push(format!("{what}: {} over the limit", outcome.over));
     }
     if !scenario.strict && outcome.over_as_seen > 0 {
-        broken.push(format!("{what}: {} over as seen by gates", outcome.over_as_seen));
+        broken.push(format!(
+            "{what}: {} over as seen by gates",
+            outcome.over_as_seen
+        ));
     }
     if bounded && limit >= BOUND_FROM && outcome.unused > MOST_UNUSED {
         broken.push(format!("{what}: {:.2}% unused", 100.0 * outcome.unused));

@@ -112,7 +112,9 @@ impl World {
 
     fn new(scenario: &Scenario) -> Self {
         let mut load = Load::new(scenario);
-        let offsets = (0..scenario.locations).map(|_| load.below(CLOCKS)).collect();
+        let offsets = (0..scenario.locations)
+            .map(|_| load.below(CLOCKS))
+            .collect();
         let mut world = Self {
             now: 0,
             agenda: Agenda::default(),
@@ -279,22 +281,20 @@ impl World {
     /// A question about a key was answered, or failed: the one that waited goes on, and so do those that followed it.
     pub(crate) fn after_call(&mut self, location: usize, request: Option<u64>, key: usize) {
         let gate = &mut self.gates[location];
-        let Some(id) = request else {
-            gate.end_renewal(key);
-            return self.start_flusher(location);
-        };
-        let waiting = self.waiting.get_mut(&id);
-        if waiting.is_some_and(|waiting| gate.end_asking(&mut waiting.request)) {
-            let gate = gate.id;
-            for request in self.followers.remove(&(gate, key)).unwrap_or_default() {
-                let at = self.now + self.load.below(LOOK_EVERY);
-                if let Some(waiting) = self.waiting.get_mut(&request) {
-                    waiting.resumes = true;
-                }
-                self.agenda.put(at, Event::Resume { gate, request });
+        let waiting = request.and_then(|id| self.waiting.get_mut(&id));
+        gate.end_asking(key, waiting.map(|waiting| &mut waiting.request));
+        let gate = gate.id;
+        for request in self.followers.remove(&(gate, key)).unwrap_or_default() {
+            let at = self.now + self.load.below(LOOK_EVERY);
+            if let Some(waiting) = self.waiting.get_mut(&request) {
+                waiting.resumes = true;
             }
+            self.agenda.put(at, Event::Resume { gate, request });
         }
-        self.step(location, id);
+        match request {
+            Some(id) => self.step(location, id),
+            None => self.start_flusher(location),
+        }
     }
 
     fn start_flusher(&mut self, location: usize) {
@@ -308,7 +308,8 @@ impl World {
 
     fn flush_later(&mut self, gate: u64) {
         let pause = FLUSH_SLACK_MS + self.scenario.lease_ms.min(FLUSH_PAUSE_MS);
-        self.agenda.put(self.now + 1_000 * pause, Event::Flush(gate));
+        self.agenda
+            .put(self.now + 1_000 * pause, Event::Flush(gate));
     }
 
     fn flush(&mut self, id: u64) {

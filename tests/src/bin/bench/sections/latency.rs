@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::compare::{Ratio, ratio_of};
@@ -145,12 +145,8 @@ fn show(report: &mut Report, kinds: &[Kind]) {
 }
 
 async fn set_delay(gate: &str, delay: Duration) -> Result<()> {
-    let url = format!("{gate}/__simulation/network?delay={}", delay.as_millis());
+    let url = format!("{gate}/__meter?delay={}", delay.as_millis());
     let answer = reqwest::Client::new().put(url).send().await?;
-    ensure!(
-        answer.status() == 204,
-        "the simulated network answers {}",
-        answer.status()
-    );
+    answer.error_for_status()?;
     Ok(())
 }

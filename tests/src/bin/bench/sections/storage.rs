@@ -1,4 +1,4 @@
-//! Storage calls of hot keys, counted outside the gate: by the simulations of the network and of KV.
+//! Storage calls of hot keys, counted outside the gate: around the guard, and in the simulated KV.
 
 use std::time::Instant;
 
@@ -47,13 +47,13 @@ impl Calls {
     }
 }
 
-/// The edge behind a network that counts.
+/// The edge with a meter around its guard.
 ///
 /// # Errors
 /// When it does not start.
 pub async fn counted(lab: &Lab) -> Result<Edge> {
     let settings = Settings {
-        around: vec!["simulation/network.mjs"],
+        around: vec!["bench/meter.mjs"],
         ..Settings::default()
     };
     lab.edge(&settings).await
@@ -111,15 +111,15 @@ async fn count_exactly(edge: &Edge, request: &Request, requests: u64) -> Result<
     })
 }
 
+/// Calls of guards, and reads of KV.
 async fn counters(edge: &Edge) -> Result<(u64, u64)> {
-    let get = async |base: String| -> Result<Value> {
-        let answer = reqwest::get(format!("{base}/__simulation/counts")).await?;
-        Ok(answer.error_for_status()?.json().await?)
+    let get = async |url: String| -> Result<Value> {
+        Ok(reqwest::get(url).await?.error_for_status()?.json().await?)
     };
-    let guards = get(edge.url()).await?;
-    let kv = get(edge.workerd.url("kv")).await?;
+    let guard = get(format!("{}/__meter", edge.url())).await?;
+    let kv = get(format!("{}/__simulation/counts", edge.workerd.url("kv"))).await?;
     let number = |value: &Value| value.as_u64().unwrap_or(0);
-    Ok((number(&guards["calls"]), number(&kv["reads"])))
+    Ok((number(&guard["calls"]), number(&kv["reads"])))
 }
 
 /// Measures them.
@@ -144,7 +144,7 @@ pub async fn run(lab: &Lab, report: &mut Report) -> Result<()> {
     ];
     report.section(
         "Storage calls of hot keys",
-        "`GET /.keyward/verify`, `wrk -t1 -c16`; calls counted by the simulated network around gate, guard and KV. \
+        "`GET /.keyward/verify`, `wrk -t1 -c16`; calls counted around the guard and in the simulated KV. \
          What is renewed by time is renewed as often at any load, so per 1,000 requests it is less the more come.",
     );
     let seconds = if lab.quick { 2 } else { 5 };

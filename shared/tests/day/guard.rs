@@ -1,0 +1,129 @@
+//! The guard: what it keeps, and nothing else, outlives a restart.
+
+use std::collections::BTreeMap;
+
+use shared::Millis;
+use shared::guard::{answer, is_new_report};
+use shared::ledger::Ledger;
+use shared::message::{KeyAnswer, KeyAsk, Report};
+use shared::record::KeyRecord;
+use shared::token::KeyHash;
+
+use super::Mutation;
+use super::record::LEASE_MS;
+
+/// What is kept of a key.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// The newest record.
+    pub record: KeyRecord,
+    /// Its counters.
+    pub ledger: Ledger,
+    next_lease: u64,
+}
+
+/// A guard.
+#[derive(Debug)]
+pub struct Guard {
+    /// By key.
+    pub rows: Vec<Row>,
+    /// The tokens that a key has or had.
+    pub tokens: BTreeMap<String, usize>,
+    reports: BTreeMap<u64, u64>,
+    /// Requests and cost counted, by gate.
+    pub usage: BTreeMap<u64, (u64, u64)>,
+    /// Ledgers of some time ago, for a guard that is to forget.
+    old: Vec<Ledger>,
+    mutation: Mutation,
+}
+
+impl Guard {
+    /// A guard of these keys.
+    pub fn new(records: Vec<KeyRecord>, mutation: Mutation) -> Self {
+        let row = |record| Row {
+            record,
+            ledger: Ledger::default(),
+            next_lease: 0,
+        };
+        Self {
+            rows: records.into_iter().map(row).collect(),
+            tokens: BTreeMap::new(),
+            reports: BTreeMap::new(),
+            usage: BTreeMap::new(),
+            old: Vec::new(),
+            mutation,
+        }
+    }
+
+    /// Notes a token of a key's.
+    pub fn add_token(&mut self, hash: &KeyHash, key: usize) {
+        self.tokens.insert(hash.to_hex(), key);
+    }
+
+    /// Answers a gate.
+    pub fn call(
+        &mut self,
+        gate: u64,
+        ask: Option<&KeyAsk>,
+        report: Option<&Report>,
+        now: Millis,
+    ) -> Option<KeyAnswer> {
+        if let Some(report) = report {
+            self.take(gate, report, now);
+        }
+        let ask = ask?;
+        let key = self.tokens.get(&ask.hash.to_hex());
+        let Some(row) = key.and_then(|key| self.rows.get_mut(*key)) else {
+            return Some(KeyAnswer::Unknown { ttl: LEASE_MS });
+        };
+        let version = match self.mutation {
+            Mutation::SilentGuard if ask.version > 0 => row.record.version,
+            _ => ask.version,
+        };
+        let ask = KeyAsk {
+            version,
+            ..ask.clone()
+        };
+        let lease = row.next_lease;
+        let record = Some(&row.record);
+        let reply = answer(record, &mut row.ledger, &ask, lease, now, LEASE_MS);
+        row.next_lease += u64::from(matches!(reply, KeyAnswer::Granted { .. }));
+        Some(reply)
+    }
+
+    fn take(&mut self, gate: u64, report: &Report, now: Millis) {
+        if !is_new_report(self.reports.get(&gate).copied(), report.seq) {
+            return;
+        }
+        self.reports.insert(gate, report.seq);
+        for settled in &report.settled {
+            let key: usize = settled.key.parse().unwrap();
+            self.rows[key].ledger.close(settled.lease, now, settled.spent);
+        }
+        let sums = self.usage.entry(gate).or_default();
+        for row in &report.usage {
+            sums.0 += row.tally.count;
+            sums.1 += row.tally.cost;
+        }
+    }
+
+    /// Starts again from what is kept.
+    pub fn restart(&mut self) -> Result<(), String> {
+        for row in &mut self.rows {
+            let text = serde_json::to_string(&row.ledger).map_err(|e| e.to_string())?;
+            let read: Ledger = shared::read::from_str(&text).map_err(|e| e.to_string())?;
+            if read != row.ledger {
+                return Err(format!("kept as {text}, read as {read:?}"));
+            }
+            row.ledger = read;
+        }
+        if self.mutation == Mutation::ForgetfulGuard {
+            let now = self.rows.iter().map(|row| row.ledger.clone()).collect();
+            let old = std::mem::replace(&mut self.old, now);
+            for (row, old) in self.rows.iter_mut().zip(old) {
+                row.ledger = old;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,19 @@
+//! A day of a guard and the gates that ask it.
+
+pub mod gate;
+pub mod guard;
+pub mod log;
+pub mod network;
+pub mod record;
+pub mod world;
+
+/// A deliberate fault, to show that the checks can fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mutation {
+    /// As designed.
+    None,
+    /// When the guard restarts, what it granted in the last while is forgotten.
+    ForgetfulGuard,
+    /// The guard grants whatever version of a record the gate has.
+    SilentGuard,
+}
