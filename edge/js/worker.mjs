@@ -9,6 +9,7 @@ const GUARD_TIMEOUT_MS = 5000;
 // A push writes to KV before it is answered.
 const PUSH_TIMEOUT_MS = 20_000;
 const KV_TIMEOUT_MS = 5000;
+const KV_WRITE_TIMEOUT_MS = 15_000;
 // Work that a trap has cut off never settles; its callers are answered all the same.
 const DECISION_TIMEOUT_MS = 30_000;
 // Bodies are read whole for control requests only; anything larger is refused as it comes in.
@@ -245,7 +246,9 @@ export class Guard extends DurableObject {
     const pending = [];
     for (let i = 0; i + 1 < writes.length; i += 2) {
       const [name, value] = [writes[i], writes[i + 1]];
-      pending.push(value === "" ? KV.delete(name) : KV.put(name, value));
+      const write = value === "" ? KV.delete(name) : KV.put(name, value);
+      // One that never settles must not hold up every later push. The push fails then, and comes again.
+      pending.push(within(KV_WRITE_TIMEOUT_MS, write));
     }
     // All of them, also when one fails: none may still be under way when the next push writes.
     const done = await Promise.allSettled(pending);

@@ -6,11 +6,12 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use shared::decide::{Facts, NamedAccount, decide, route};
 use shared::lease::{Granted, Purse};
-use shared::ledger::{Ask, Ledger};
+use shared::ledger::{Ask, Ledger, Standing};
 use shared::record::{ApiRecord, KeyRecord, RateLimits};
 use shared::route::RouteTable;
 use shared::secret::Secret;
 use shared::token::{KeyHash, ParsedToken, TagSecrets, Token};
+use shared::window::Window;
 
 fn secrets() -> TagSecrets {
     TagSecrets {
@@ -103,29 +104,55 @@ fn quotas(c: &mut Criterion) {
             purse.spend(black_box(now), 1)
         });
     });
+    c.bench_function("how the windows stand for a caller", |b| {
+        let standing = Window::ALL.map(|window| Standing {
+            window,
+            limit: 1_000,
+            left: 500,
+            reset_in: 30_000,
+        });
+        let grant = Granted {
+            lease: 1,
+            units: 10,
+            ttl: 10_000,
+            need: 0,
+        };
+        let mut purse = Purse::default();
+        purse.granted(0, 0, &grant, &standing);
+        b.iter(|| purse.view(black_box(1)).len());
+    });
     let limits = RateLimits {
         requests_per_minute: Some(u32::MAX),
         requests_per_hour: Some(u32::MAX),
         requests_per_day: Some(u32::MAX),
     };
+    let ask = Ask {
+        want: 10,
+        need: 1,
+        ttl: 1_000,
+    };
     let mut ledger = Ledger::default();
     let mut at = 1_700_000_000_000;
     c.bench_function("grant and close a lease, full ledger", |b| {
         b.iter(|| {
-            at += 1_000;
-            let granted = ledger.grant(
-                at,
-                at,
-                &limits,
-                Ask {
-                    want: 10,
-                    need: 1,
-                    ttl: 1_000,
-                },
-            );
-            ledger.close(at, at + 500, 5);
+            at += 200;
+            let granted = ledger.grant(at, at, &limits, ask);
+            ledger.close(at, at + 100, 5);
             granted.is_ok()
         });
+    });
+    // All buckets filled, and the leases of 300 gates open.
+    for _ in 0..300 {
+        at += 1;
+        let _ = ledger.grant(at, at, &limits, ask);
+    }
+    let text = serde_json::to_string(&ledger).unwrap();
+    println!("a full ledger as stored: {} bytes", text.len());
+    c.bench_function("read a full ledger", |b| {
+        b.iter(|| shared::read::from_str::<Ledger>(black_box(&text)).is_ok());
+    });
+    c.bench_function("write a full ledger", |b| {
+        b.iter(|| serde_json::to_string(black_box(&ledger)).map(|text| text.len()));
     });
 }
 

@@ -2,8 +2,6 @@
 //!
 //! A ledger is written with every grant, and its counts and leases are most of it.
 
-use std::fmt::Write;
-
 use crate::read::Misfit;
 
 /// The text of rows.
@@ -12,9 +10,12 @@ pub fn write<const N: usize>(rows: impl Iterator<Item = [u64; N]>) -> String {
     let mut above = [0_u64; N];
     for row in rows {
         for (number, above) in row.into_iter().zip(&mut above) {
-            let space = if text.is_empty() { "" } else { " " };
-            // Two's complement: a step down is a negative number. Writing to a String cannot fail.
-            let _ = write!(text, "{space}{}", number.wrapping_sub(*above) as i64);
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            // Two's complement: a step down is a negative number.
+            let step = number.wrapping_sub(*above) as i64;
+            text.push_str(itoa::Buffer::new().format(step));
             *above = number;
         }
     }

@@ -13,6 +13,9 @@ const MAX_DOMAINS: usize = 8;
 /// Brings a `Host` value to lower case and checks it: a name, an IPv4 or a bracketed IPv6 address, with an optional port.
 /// A dot at the name's end is dropped. `None` for anything else.
 pub fn normalise(host: &str) -> Option<Cow<'_, str>> {
+    if is_normal(host.as_bytes()) {
+        return Some(Cow::Borrowed(host));
+    }
     let (name, port) = split(host)?;
     let absolute = name.strip_suffix('.').unwrap_or(name);
     let fits = host.len() <= MAX_HOST && (is_v6(name) || absolute.split('.').all(is_label));
@@ -28,6 +31,28 @@ pub fn normalise(host: &str) -> Option<Cow<'_, str>> {
         normal.push_str(port);
     }
     Some(Cow::Owned(normal))
+}
+
+/// Whether a host is as it should be at a glance, as nearly all are: one pass. False tells nothing.
+fn is_normal(host: &[u8]) -> bool {
+    if host.len() > MAX_HOST {
+        return false;
+    }
+    let mut before = b'.';
+    let mut rest = host.iter();
+    while let Some(&byte) = rest.next() {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => {}
+            b'.' if before != b'.' => {}
+            b':' if before != b'.' => {
+                let port = rest.as_slice();
+                return (1..=4).contains(&port.len()) && port.iter().all(u8::is_ascii_digit);
+            }
+            _ => return false,
+        }
+        before = byte;
+    }
+    before != b'.'
 }
 
 /// The name and the port. `None` where the port is not one.
@@ -63,35 +88,40 @@ fn has_subdomains(name: &str) -> bool {
     is_label(last) && !last.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Whether `pattern` may be given to an API: a host, `*.` and a name without a port (any port is meant), or `*`.
+/// Whether `pattern` may be given to an API: a host, `*.` and a name with an optional port, or `*`. Without a port any is
+/// meant.
 pub fn is_pattern(pattern: &str) -> bool {
     let is_normal = |host| matches!(normalise(host), Some(Cow::Borrowed(_)));
     pattern == DEFAULT
         || match pattern.strip_prefix("*.") {
-            Some(name) => is_normal(name) && !name.contains(':') && has_subdomains(name),
+            Some(host) => {
+                is_normal(host) && split(host).is_some_and(|(name, _)| has_subdomains(name))
+            }
             None => is_normal(pattern),
         }
 }
 
 /// The names to look an API up by, best match first: the host with its port, without it, the wildcard of
-/// each domain above it, and the default.
+/// each domain above it, likewise, and the default.
 pub fn candidates(host: &str) -> Vec<String> {
-    let mut names = vec![host.to_owned()];
     let (name, port) = split(host).unwrap_or((host, None));
-    if port.is_some() {
-        names.push(name.to_owned());
-    }
-    let domains = std::iter::successors(Some(name), |name| {
-        name.split_once('.').map(|(_, parent)| parent)
-    })
-    .skip(1)
-    .filter(|_| has_subdomains(name));
+    let mut names = Vec::new();
+    let mut add = |name: String| {
+        if let Some(port) = port {
+            names.push([name.as_str(), ":", port].concat());
+        }
+        names.push(name);
+    };
+    add(name.to_owned());
+    let mut rest = Some(name).filter(|name| has_subdomains(name));
     // Names deeper than this are nobody's API.
-    names.extend(
-        domains
-            .take(MAX_DOMAINS)
-            .map(|domain| format!("*.{domain}")),
-    );
+    for _ in 0..MAX_DOMAINS {
+        let Some((_, domain)) = rest.and_then(|name| name.split_once('.')) else {
+            break;
+        };
+        add(["*.", domain].concat());
+        rest = Some(domain);
+    }
     names.push(DEFAULT.to_owned());
     names
 }
@@ -107,8 +137,11 @@ mod tests {
             [
                 "a.b.example.com:8443",
                 "a.b.example.com",
+                "*.b.example.com:8443",
                 "*.b.example.com",
+                "*.example.com:8443",
                 "*.example.com",
+                "*.com:8443",
                 "*.com",
                 "*"
             ]
@@ -158,10 +191,12 @@ mod tests {
         ] {
             assert_eq!(normalise(host), None, "{host}");
         }
-        assert!(is_pattern("*") && is_pattern("*.example.com") && is_pattern("localhost:8701"));
+        let long = "a".repeat(MAX_HOST - 2);
         assert!(
-            !is_pattern("*.a.example:8701") && !is_pattern("*.0.0.1") && !is_pattern("*.[::1]")
+            normalise(&format!("{long}:8")).is_some() && normalise(&format!("{long}:80")).is_none()
         );
+        assert!(is_pattern("*") && is_pattern("*.example.com") && is_pattern("localhost:8701"));
+        assert!(is_pattern("*.a.example:8701") && !is_pattern("*.0.0.1") && !is_pattern("*.[::1]"));
         assert!(!is_pattern("*.") && !is_pattern("a.*.b") && !is_pattern("API.example.com"));
     }
 }

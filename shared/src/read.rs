@@ -5,29 +5,15 @@
 //! edge's wasm, and an isolate must load all of it before its first answer. Every type here is read by serde too, by
 //! way of the tree, so that there is one description of each.
 
+mod plain;
+mod tree;
+
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _};
 
-/// A JSON value (RFC 8259).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Json<'a> {
-    /// `null`
-    Null,
-    /// `true` or `false`.
-    Flag(bool),
-    /// An integer from 0 to 2⁶⁴ − 1.
-    Number(u64),
-    /// Any other number: no member of ours is one.
-    OtherNumber,
-    /// A text.
-    Text(Cow<'a, str>),
-    /// A list.
-    List(Vec<Json<'a>>),
-    /// An object, its members in order.
-    Object(Vec<(Cow<'a, str>, Json<'a>)>),
-}
+pub use self::tree::Json;
 
 /// Why a JSON text does not fit what it is read into. Tells nothing of the text itself, which may be secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -201,104 +187,6 @@ impl<'a, 'f> Members<'a, 'f> {
     }
 }
 
-/// An integer of at most `most`.
-fn integer(json: &Json<'_>, most: u64, faults: &mut Faults) -> u64 {
-    match json {
-        Json::Number(number) if *number <= most => return *number,
-        Json::Number(_) => faults.wanted("a smaller number"),
-        _ => faults.wanted("an integer of 0 or more"),
-    }
-    0
-}
-
-macro_rules! integers {
-    ($($type:ident),+) => {$(
-        impl FromJson for $type {
-            fn read(json: Json<'_>, faults: &mut Faults) -> Self {
-                integer(&json, u64::from(Self::MAX), faults) as Self
-            }
-
-            fn stand_in() -> Self {
-                0
-            }
-        }
-    )+};
-}
-
-integers!(u8, u32, u64);
-
-impl FromJson for bool {
-    fn read(json: Json<'_>, faults: &mut Faults) -> Self {
-        if !matches!(json, Json::Flag(_)) {
-            faults.wanted("true or false");
-        }
-        matches!(json, Json::Flag(true))
-    }
-
-    fn stand_in() -> Self {
-        false
-    }
-}
-
-impl FromJson for String {
-    fn read(json: Json<'_>, faults: &mut Faults) -> Self {
-        match json {
-            Json::Text(text) => text.into_owned(),
-            _ => {
-                faults.wanted("a text");
-                Self::new()
-            }
-        }
-    }
-
-    fn stand_in() -> Self {
-        Self::new()
-    }
-}
-
-impl<T: FromJson> FromJson for Option<T> {
-    const MAY_BE_MISSING: bool = true;
-
-    fn read(json: Json<'_>, faults: &mut Faults) -> Self {
-        match json {
-            Json::Null => None,
-            json => Some(T::read(json, faults)),
-        }
-    }
-
-    fn stand_in() -> Self {
-        None
-    }
-}
-
-impl<T: FromJson> FromJson for Vec<T> {
-    fn read(json: Json<'_>, faults: &mut Faults) -> Self {
-        let Json::List(items) = json else {
-            faults.wanted("a list");
-            return Self::new();
-        };
-        let mut list = Self::with_capacity(items.len());
-        for item in items {
-            list.push(T::read(item, faults));
-        }
-        list
-    }
-
-    fn stand_in() -> Self {
-        Self::new()
-    }
-}
-
-impl<T: FromJson> FromJson for Box<T> {
-    fn read(json: Json<'_>, faults: &mut Faults) -> Self {
-        Self::new(T::read(json, faults))
-    }
-
-    fn stand_in() -> Self {
-        Self::new(T::stand_in())
-    }
-}
-
 /// Reads a value by way of serde: for types that are read from elsewhere than a text.
 ///
 /// # Errors
@@ -378,70 +266,6 @@ macro_rules! read {
             }
         }
     };
-}
-
-impl<'de> Deserialize<'de> for Json<'de> {
-    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
-        source.deserialize_any(Tree)
-    }
-}
-
-/// Builds the tree.
-struct Tree;
-
-impl<'de> Visitor<'de> for Tree {
-    type Value = Json<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<Json<'de>, E> {
-        Ok(Json::Null)
-    }
-
-    fn visit_bool<E>(self, flag: bool) -> Result<Json<'de>, E> {
-        Ok(Json::Flag(flag))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Json<'de>, E> {
-        Ok(Json::Number(number))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Json<'de>, E> {
-        Ok(number.try_into().map_or(Json::OtherNumber, Json::Number))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Json<'de>, E> {
-        Ok(Json::OtherNumber)
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Json<'de>, E> {
-        Ok(Json::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Json<'de>, E> {
-        Ok(Json::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json<'de>, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
-            list.push(item);
-        }
-        Ok(Json::List(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Json<'de>, A::Error> {
-        let mut object = Vec::new();
-        while let Some((name, value)) = members.next_entry()? {
-            let Json::Text(name) = name else {
-                return Err(A::Error::custom("a name is a text"));
-            };
-            object.push((name, value));
-        }
-        Ok(Json::Object(object))
-    }
 }
 
 #[cfg(test)]

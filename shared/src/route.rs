@@ -115,8 +115,11 @@ impl Place {
     }
 
     fn value<'a>(&self, path: &'a str) -> Option<&'a str> {
-        // Before the first slash of a path there is nothing.
-        let segment = path.split('/').nth(self.segment + 1)?;
+        let mut rest = path.strip_prefix('/')?;
+        for _ in 0..self.segment {
+            rest = tree::first_segment(rest).1?;
+        }
+        let (segment, _) = tree::first_segment(rest);
         segment.get(self.before..segment.len().checked_sub(self.after)?)
     }
 }

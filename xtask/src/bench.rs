@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 
 use crate::project::Project;
@@ -22,7 +22,6 @@ pub struct Options {
 pub fn run(project: &Project, options: &Options) -> Result<ExitCode> {
     let tools = setup::ensure(project)?;
     edge::build(project, &tools)?;
-    find_wrk()?;
     install_rivals(project);
     exec::show(
         project
@@ -85,20 +84,4 @@ fn install_rivals(project: &Project) {
         Ok(_) => step.done("installed"),
         Err(error) => step.done(&format!("left out: {error}")),
     }
-}
-
-/// wrk makes the load; Debian has it.
-fn find_wrk() -> Result<()> {
-    let on_path = std::env::var_os("PATH").is_some_and(|path| {
-        std::env::split_paths(&path).any(|folder| folder.join("wrk").is_file())
-    });
-    if on_path {
-        return Ok(());
-    }
-    report::line("bench: installing wrk");
-    let mut apt = Command::new("apt-get");
-    apt.args(["install", "--yes", "--no-install-recommends", "wrk"]);
-    exec::capture(&mut apt)
-        .map(drop)
-        .context("the load generator wrk is missing; `apt-get install wrk` (as root, after `apt-get update`) brings it")
 }

@@ -227,9 +227,8 @@ impl Isolate {
 /// Whether a path is Keyward's own, however it is spelled.
 fn is_reserved(path: &str) -> bool {
     // Decoded, empty segments left out: only then can it be told.
-    path.starts_with(RESERVED)
-        || (path.contains("keyward") || path.contains('%'))
-            && shared::path::canonical(path).is_ok_and(|p| p.starts_with(RESERVED))
+    (path.contains("keyward") || path.contains('%'))
+        && shared::path::canonical(path).is_ok_and(|p| p.starts_with(RESERVED))
 }
 
 fn not_configured() -> Plan {

@@ -22,7 +22,7 @@ impl GateCode {
             Ok(delivery) => delivery,
             Err(refusal) => return refusal,
         };
-        let batch: PushBatch = match request.json_text().map(serde_json::from_str) {
+        let batch: PushBatch = match request.json_text().map(shared::read::from_str) {
             Err(refusal) => return refusal,
             Ok(Err(e)) => return request.bad_request(&e.to_string()),
             Ok(Ok(batch)) => batch,
@@ -108,7 +108,7 @@ impl GateCode {
         };
         let message = serde_json::to_string(&push).map_err(|e| IoError(e.to_string()))?;
         let answer = self.host.guard(&guard, "push", &message).await?;
-        match serde_json::from_str(&answer).map_err(|e| IoError(e.to_string()))? {
+        match shared::read::from_str(&answer).map_err(|e| IoError(e.to_string()))? {
             GuardPushAnswer::Applied { newer } => Ok(Some(newer)),
             GuardPushAnswer::Replayed => Ok(None),
         }

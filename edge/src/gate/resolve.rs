@@ -7,6 +7,7 @@ use shared::Millis;
 use shared::account::{AccountRecord, guard_name};
 use shared::lease::{Granted, QuotaRefusal, longest_wait};
 use shared::message::{GuardAnswer, GuardCall, KeyAnswer, KeyAsk};
+use shared::read;
 use shared::record::{ApiRecord, KeyRecord};
 use shared::route::RouteTable;
 use shared::token::KeyHash;
@@ -78,7 +79,7 @@ impl GateCode {
             // The guard is asked instead.
             Err(e) => log(&format!("KV can't be read: {}", e.0)),
             Ok(None) => {}
-            Ok(Some(text)) => match serde_json::from_str::<KeyRecord>(&text) {
+            Ok(Some(text)) => match read::from_str::<KeyRecord>(&text) {
                 Ok(record) => {
                     self.with(|isolate| isolate.install(hash, record, boundary::now()));
                 }
@@ -92,7 +93,7 @@ impl GateCode {
         let mut record: Option<AccountRecord> = from_kv
             .ok()
             .flatten()
-            .and_then(|text| serde_json::from_str(&text).ok());
+            .and_then(|text| read::from_str(&text).ok());
         if record.is_none() {
             // The guard of the key's account holds every account that the key reaches.
             let call = GuardCall {
@@ -204,7 +205,7 @@ impl GateCode {
         let message = serde_json::to_string(&call).map_err(|e| IoError(e.to_string()))?;
         let answer = self.host.guard(&name, "call", &message).await;
         let answer = answer.and_then(|text| {
-            serde_json::from_str::<GuardAnswer>(&text).map_err(|e| IoError(e.to_string()))
+            read::from_str::<GuardAnswer>(&text).map_err(|e| IoError(e.to_string()))
         });
         if let Err(e) = &answer {
             log(&format!("the guard can't be asked: {}", e.0));
@@ -231,7 +232,7 @@ impl GateCode {
 /// What is wrong with a record that can't be read or used.
 fn compile(text: &str, candidate: &str, serial: u64) -> Result<Option<Rc<Api>>, String> {
     let record: ApiRecord =
-        serde_json::from_str(text).map_err(|e| format!("a record in KV can't be read: {e}"))?;
+        read::from_str(text).map_err(|e| format!("a record in KV can't be read: {e}"))?;
     let endpoint = record.endpoints.iter().find(|e| e.host == candidate);
     let Some(endpoint) = endpoint.filter(|_| !record.deleted).cloned() else {
         return Ok(None);

@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 
-use serde::Deserialize;
 use shared::Millis;
 use shared::cors;
 use shared::json::Object;
 use shared::lease::WindowView;
 use shared::permission;
 use shared::ratelimit;
+use shared::read::{self, Json};
 
 use super::GateCode;
 use super::control::ControlRequest;
@@ -18,8 +18,7 @@ use super::isolate::{Isolate, Outcome};
 use super::plan::Plan;
 
 /// A request as another service saw it.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Default)]
 struct Described {
     /// The token; the request's own credential headers when missing.
     key: Option<String>,
@@ -38,9 +37,9 @@ struct Described {
 impl GateCode {
     /// Decides a described request and spends its cost.
     pub async fn verify(&self, request: ControlRequest) -> Plan {
-        let mut described: Described = match request.json_text().map(serde_json::from_str) {
+        let mut described = match request.json_text().map(Described::read) {
             Err(refusal) => return refusal,
-            Ok(Err(e)) => return request.bad_request(&plain(&e)),
+            Ok(Err(what)) => return request.bad_request(what),
             Ok(Ok(described)) => described,
         };
         if let Err(what) = described.check() {
@@ -59,6 +58,38 @@ impl GateCode {
 }
 
 impl Described {
+    /// Reads it. Of a member that is not known nothing could be decided, so it is refused.
+    ///
+    /// # Errors
+    /// What is wrong, without the input's own values: they may be keys.
+    fn read(text: &str) -> Result<Self, &'static str> {
+        const MISFIT: &str = "The body must be an object with `key`, `method`, `path`, `host`, `origin`, `ip`: texts";
+        let Ok(json) = read::parse(text) else {
+            return Err("The body is not valid JSON");
+        };
+        let Json::Object(members) = json else {
+            return Err(MISFIT);
+        };
+        let mut described = Self::default();
+        for (name, value) in members {
+            let member = match name.as_ref() {
+                "key" => &mut described.key,
+                "method" => &mut described.method,
+                "path" => &mut described.path,
+                "host" => &mut described.host,
+                "origin" => &mut described.origin,
+                "ip" => &mut described.ip,
+                _ => return Err(MISFIT),
+            };
+            *member = match value {
+                Json::Text(text) if member.is_none() => Some(text.into_owned()),
+                Json::Null => None,
+                _ => return Err(MISFIT),
+            };
+        }
+        Ok(described)
+    }
+
     /// What can't be a request at all is not decided about: it would be read in one way here and in another
     /// where it came from.
     fn check(&self) -> Result<(), &'static str> {
@@ -74,17 +105,6 @@ impl Described {
         }
         Ok(())
     }
-}
-
-/// A parse error without the input's own values: they may be keys.
-fn plain(error: &serde_json::Error) -> String {
-    let what = match error.classify() {
-        serde_json::error::Category::Data => {
-            "The body must be an object with `key`, `method`, `path`, `host`, `origin`, `ip`: texts"
-        }
-        _ => "The body is not valid JSON",
-    };
-    format!("{what} (line {}, column {})", error.line(), error.column())
 }
 
 fn head_of<'a>(described: &'a Described, bearer: Option<&'a str>, own: &Head<'a>) -> Head<'a> {

@@ -49,7 +49,7 @@ impl GuardCode {
     /// # Errors
     /// A sentence for the log; nothing is changed then.
     pub fn call(&mut self, message: &str, now: Millis) -> Result<String, String> {
-        let call: GuardCall = serde_json::from_str(message).map_err(|e| e.to_string())?;
+        let call: GuardCall = shared::read::from_str(message).map_err(|e| e.to_string())?;
         let mut reply = GuardAnswer::default();
         // What comes back counts for what is asked in the same call.
         if let Some(report) = &call.report {

@@ -1,7 +1,5 @@
 //! Applying pushed records: a newer version replaces an older one, never the other way round.
 
-use std::collections::BTreeMap;
-
 use shared::Millis;
 use shared::account::guard_name;
 use shared::guard::replaces;
@@ -17,7 +15,7 @@ use crate::kv;
 const DELIVERY_MEMORY_MS: Millis = 2 * TOLERANCE_SECONDS * 1_000 + 60_000;
 
 /// What KV must hold, by name; `None`: nothing.
-type Writes = BTreeMap<String, Option<String>>;
+type Writes = Vec<(String, Option<String>)>;
 
 impl GuardCode {
     /// Applies a push, whole or not at all. Gives lines: the answer, then names and values (none: delete) that
@@ -26,7 +24,7 @@ impl GuardCode {
     /// # Errors
     /// A sentence for the log; nothing is changed then.
     pub fn push(&mut self, message: &str, now: Millis) -> Result<String, String> {
-        let push: GuardPush = serde_json::from_str(message).map_err(|e| e.to_string())?;
+        let push: GuardPush = shared::read::from_str(message).map_err(|e| e.to_string())?;
         let mut writes = Writes::new();
         self.lost_names.clear();
         let reply = if self.is_replay(&push.delivery, now)? {
@@ -121,10 +119,10 @@ impl GuardCode {
         for name in gone {
             // KV's copies under a key's former hashes stay, and say that they are former.
             let value = matches!(record, Record::Key(_)).then(|| body.clone());
-            writes.insert(kv_name(record, &name), value);
+            put(writes, kv_name(record, &name), value);
         }
         for name in kept {
-            writes.insert(kv_name(record, &name), Some(body.clone()));
+            put(writes, kv_name(record, &name), Some(body.clone()));
         }
         Ok(())
     }
@@ -152,6 +150,14 @@ impl GuardCode {
             Record::Account(_) => Ok(()),
             Record::Key(_) | Record::Api(_) => self.store.put_meta("account", record.account()),
         }
+    }
+}
+
+/// Notes what KV must hold at a name; what was noted before does not matter any more.
+fn put(writes: &mut Writes, name: String, value: Option<String>) {
+    match writes.iter_mut().find(|(n, _)| *n == name) {
+        Some((_, noted)) => *noted = value,
+        None => writes.push((name, value)),
     }
 }
 

@@ -2,10 +2,10 @@
 
 use js_sys::Array;
 use js_sys::wasm_bindgen::{JsCast, JsValue};
-use serde::de::DeserializeOwned;
 use shared::Millis;
 use shared::account::AccountRecord;
 use shared::ledger::Ledger;
+use shared::read::{self, FromJson};
 use shared::record::KeyRecord;
 use shared::token::KeyHash;
 use shared::usage::UsageRow;
@@ -110,8 +110,8 @@ fn as_text(value: Option<&Value>) -> Result<&str> {
     }
 }
 
-fn parse<T: DeserializeOwned>(value: Option<&Value>) -> Result<T> {
-    serde_json::from_str(as_text(value)?).map_err(|e| format!("a stored record can't be read: {e}"))
+fn parse<T: FromJson>(value: Option<&Value>) -> Result<T> {
+    read::from_str(as_text(value)?).map_err(|e| format!("a stored record can't be read: {e}"))
 }
 
 /// What a failed statement says: never its values.

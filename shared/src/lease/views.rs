@@ -15,7 +15,7 @@ pub struct WindowView {
     pub limit: u32,
     /// Units left, those in this gate's hands included.
     pub remaining: u32,
-    /// In how many milliseconds units come back; 0 when none are used.
+    /// In how many milliseconds units come back; 0 only when none are used.
     pub reset_in: Millis,
 }
 
@@ -83,13 +83,15 @@ impl Kept {
     pub fn view(&self, now: Millis, own: u64) -> Views {
         let mut views = Views::default();
         for (view, kept) in views.views.iter_mut().zip(&self.0) {
+            let left = u64::from(kept.left).saturating_add(own);
+            let remaining = u32::try_from(left).unwrap_or(u32::MAX).min(kept.limit);
+            // Units that have come back since the guard was asked are not known of before it is asked again.
+            let soonest = Millis::from(remaining < kept.limit);
             *view = WindowView {
                 window: kept.window,
                 limit: kept.limit,
-                remaining: u32::try_from(u64::from(kept.left).saturating_add(own))
-                    .unwrap_or(u32::MAX)
-                    .min(kept.limit),
-                reset_in: kept.reset_at.saturating_sub(now),
+                remaining,
+                reset_in: kept.reset_at.saturating_sub(now).max(soonest),
             };
             views.count += 1;
         }

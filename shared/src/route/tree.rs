@@ -150,10 +150,7 @@ impl Node {
     /// What a path stands for, given without its first slash; `None`: it ends here.
     pub(super) fn find(&self, path: Option<&str>) -> Option<usize> {
         let Some(path) = path else { return self.end };
-        let (segment, more) = match path.split_once('/') {
-            Some((segment, more)) => (segment, Some(more)),
-            None => (path, None),
-        };
+        let (segment, more) = first_segment(path);
         let by_text = |b: &Branch<String>| b.of.as_str().cmp(segment);
         let literal = self.literals.binary_search_by(by_text).ok();
         literal
@@ -164,6 +161,13 @@ impl Node {
             })
             .or_else(|| self.rest.filter(|_| !path.is_empty()))
     }
+}
+
+/// The first segment of a path without its first slash, and the path after that, if one follows.
+pub(super) fn first_segment(path: &str) -> (&str, Option<&str>) {
+    let end = path.bytes().position(|b| b == b'/').unwrap_or(path.len());
+    let (segment, rest) = path.split_at_checked(end).unwrap_or((path, ""));
+    (segment, rest.get(1..))
 }
 
 /// Goes on in the branch at `place`, which is made where it is missing.

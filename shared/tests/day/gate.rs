@@ -124,7 +124,12 @@ impl Gate {
     }
 
     /// Takes a step with a request.
-    pub fn step(&mut self, request: &mut Request, api: &ApiRecord, now: Millis) -> Result<Step, String> {
+    pub fn step(
+        &mut self,
+        request: &mut Request,
+        api: &ApiRecord,
+        now: Millis,
+    ) -> Result<Step, String> {
         let slot = self.slots.entry(request.token.to_hex()).or_default();
         let step = match &slot.record {
             None if now < slot.absent_until || request.confirmed == Some(0) => Step::BadKey(0),
@@ -159,7 +164,12 @@ impl Gate {
     }
 
     /// The question of a request, or of a renewal, and what is reported with it.
-    pub fn ask(&mut self, token: KeyHash, need: u32, now: Millis) -> (Asked, KeyAsk, Option<Report>) {
+    pub fn ask(
+        &mut self,
+        token: KeyHash,
+        need: u32,
+        now: Millis,
+    ) -> (Asked, KeyAsk, Option<Report>) {
         self.settle(now);
         let slot = self.slot(&token);
         let version = slot.record.as_ref().map_or(0, |r| r.version);
@@ -292,7 +302,11 @@ impl Gate {
 
 impl Slot {
     fn install(&mut self, record: &KeyRecord) {
-        if self.record.as_ref().is_none_or(|r| r.version < record.version) {
+        if self
+            .record
+            .as_ref()
+            .is_none_or(|r| r.version < record.version)
+        {
             self.purse.clear();
             self.naive.clear();
             self.key = record.id.parse().unwrap();
@@ -308,7 +322,10 @@ fn pay(
     strict: bool,
     now: Millis,
 ) -> Result<Step, String> {
-    if let Some((_, _, grant)) = request.paid.filter(|(v, until, _)| *v == version && now < *until) {
+    if let Some((_, _, grant)) = request
+        .paid
+        .filter(|(v, until, _)| *v == version && now < *until)
+    {
         return Ok(Step::Granted { version, grant });
     }
     let spend = match strict {
@@ -332,7 +349,9 @@ fn pay(
 }
 
 fn refuse(slot: &mut Slot, request: &Request, version: u64, now: Millis) -> Step {
-    let paid = request.paid.is_some_and(|(v, until, _)| v == version && now < until);
+    let paid = request
+        .paid
+        .is_some_and(|(v, until, _)| v == version && now < until);
     if request.confirmed == Some(version) || paid || slot.purse.is_current(now) {
         Step::BadKey(version)
     } else if request.failed {

@@ -98,7 +98,9 @@ impl Guard {
         self.reports.insert(gate, report.seq);
         for settled in &report.settled {
             let key: usize = settled.key.parse().unwrap();
-            self.rows[key].ledger.close(settled.lease, now, settled.spent);
+            self.rows[key]
+                .ledger
+                .close(settled.lease, now, settled.spent);
         }
         let sums = self.usage.entry(gate).or_default();
         for row in &report.usage {

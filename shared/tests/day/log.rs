@@ -12,6 +12,8 @@ use super::record::LEASE_MS;
 #[derive(Debug, Clone)]
 struct Grant {
     limits: RateLimits,
+    /// When it was decided, in true time and on the ledger's clock.
+    decided: (Millis, Millis),
     /// Its end on the ledger's clock.
     end: Millis,
 }
@@ -41,10 +43,21 @@ impl Log {
         self.versions.insert(version, now);
     }
 
-    /// The guard granted units until an end on its ledger's clock.
-    pub fn grant(&mut self, limits: RateLimits, end: Millis) -> usize {
-        self.grants.push(Grant { limits, end });
+    /// The guard granted units for a time; it is so late by true time and on the ledger's clock.
+    pub fn grant(&mut self, limits: RateLimits, decided: (Millis, Millis), ttl: Millis) -> usize {
+        let end = decided.1 + ttl;
+        self.grants.push(Grant {
+            limits,
+            decided,
+            end,
+        });
         self.grants.len() - 1
+    }
+
+    /// Units were admitted by the guard's decision.
+    pub fn admit_decided(&mut self, cost: u32, grant: usize) {
+        let (at, ledger_at) = self.grants[grant].decided;
+        self.admit(at, ledger_at, cost, grant);
     }
 
     /// Units were admitted.
@@ -75,10 +88,14 @@ impl Log {
         for window in [Window::Minute, Window::Hour] {
             let span = window.span();
             self.check_rolling(window, |a| a.ledger_at, |_| true)?;
-            self.check_rolling(window, |a| a.at, |end| {
-                let steps = &mut guard_steps.iter();
-                steps.all(|step| *step > end || *step + span + 2 * LEASE_MS < end)
-            })?;
+            self.check_rolling(
+                window,
+                |a| a.at,
+                |end| {
+                    let steps = &mut guard_steps.iter();
+                    steps.all(|step| *step > end || *step + span + 2 * LEASE_MS < end)
+                },
+            )?;
         }
         self.check_days()
     }
@@ -115,7 +132,9 @@ impl Log {
                     let sum = sums.of(start, end);
                     if *place >= start && sum > u64::from(limit) {
                         let at = times[end];
-                        return Err(format!("over the limit: {sum} of {limit} in the {window:?} to {at}"));
+                        return Err(format!(
+                            "over the limit: {sum} of {limit} in the {window:?} to {at}"
+                        ));
                     }
                 }
             }
@@ -128,7 +147,9 @@ impl Log {
         in_order.sort_by_key(|a| a.grant);
         let mut sums: BTreeMap<u64, u64> = BTreeMap::new();
         for admission in in_order {
-            let sum = sums.entry(Window::Day.bucket(admission.ledger_at)).or_default();
+            let sum = sums
+                .entry(Window::Day.bucket(admission.ledger_at))
+                .or_default();
             *sum += u64::from(admission.cost);
             let limit = self.grants[admission.grant].limits.requests_per_day;
             if let Some(limit) = limit.filter(|limit| *sum > u64::from(*limit)) {

@@ -5,6 +5,7 @@ pub mod guard;
 pub mod log;
 pub mod network;
 pub mod record;
+pub mod upsets;
 pub mod world;
 
 /// A deliberate fault, to show that the checks can fail.

@@ -15,7 +15,7 @@ pub fn token(key: usize, nth: u32) -> KeyHash {
 /// A key's first record.
 pub fn key(key: usize, limits: RateLimits) -> KeyRecord {
     let record = serde_json::json!({
-        "id": key.to_string(), "version": 1, "account": "acc_Ab3dE6gH", "environment": "production", "state": "active",
+        "id": key.to_string(), "version": 1, "account": "acc_Ab3dE6gH", "environment": "prod", "state": "active",
         "credentials": [{ "hash": token(key, 0) }], "permissions": ["*"], "limits": limits,
     });
     shared::read::from_str(&record.to_string()).unwrap()

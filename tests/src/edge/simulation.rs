@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use super::Edge;
 
+/// How long the simulation's controls may take: no test is about them, and the machine may be busy with others.
+const PATIENT: Duration = Duration::from_secs(120);
+
 /// What was counted since workerd was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -147,13 +150,13 @@ impl Edge {
     }
 
     async fn get(&self, url: &str) -> Value {
-        let answer = self.client.get(url).send().await;
+        let answer = self.client.get(url).timeout(PATIENT).send().await;
         let answer = answer.expect("the simulation answers");
         answer.json().await.expect("the simulation answers JSON")
     }
 
     async fn put(&self, url: &str) {
-        let answer = self.client.put(url).send().await;
+        let answer = self.client.put(url).timeout(PATIENT).send().await;
         assert_eq!(answer.expect("the simulation answers").status(), 204);
     }
 }

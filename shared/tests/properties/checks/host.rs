@@ -70,7 +70,8 @@ fn found(raw: &str, host: &str) {
         let name: &str = name.as_ref();
         assert!(is_pattern(name), "{host}: {name}");
         if let Some(domain) = name.strip_prefix("*.") {
-            let label = bare
+            let whole = if domain.contains(':') { host } else { bare };
+            let label = whole
                 .strip_suffix(domain)
                 .and_then(|labels| labels.strip_suffix('.'));
             assert!(

@@ -1,13 +1,13 @@
-//! Measuring side by side: in every round each entrant in turn, and ratios within a round.
+//! Measuring side by side: in every round the entrants take many short turns, and ratios are of a round's sums.
 
-use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
 
+use crate::closed_loop::Wire;
 use crate::request::Request;
 use crate::workerd::Workerd;
-use crate::wrk;
 
 /// What is measured.
 pub struct Entrant<'a> {
@@ -19,7 +19,7 @@ pub struct Entrant<'a> {
     pub worker: &'static str,
     /// What it is asked.
     pub request: &'a Request,
-    /// Whether a second a turn is enough for it.
+    /// Whether half the turns are enough for it.
     pub brief: bool,
 }
 
@@ -28,9 +28,12 @@ pub struct Entrant<'a> {
 pub struct Pace {
     /// Rounds that count; one before them warms up.
     pub rounds: usize,
-    /// Seconds of an entrant's turn.
-    pub seconds: u32,
+    /// Turns of an entrant in a round.
+    pub turns: usize,
 }
+
+/// The length of a turn. Short: what else the machine does lasts longer, and so meets everybody.
+const TURN: Duration = Duration::from_millis(250);
 
 /// What was measured of an entrant, round by round.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -64,32 +67,80 @@ impl std::fmt::Display for Ratio {
 ///
 /// # Errors
 /// When an answer is not what it should be.
-pub async fn measure(folder: &Path, pace: Pace, entrants: &[Entrant<'_>]) -> Result<Vec<Measured>> {
-    let mut all: Vec<Measured> = entrants
-        .iter()
-        .map(|e| Measured {
-            name: e.name.to_owned(),
-            ..Measured::default()
-        })
-        .collect();
+pub async fn measure(pace: Pace, entrants: &[Entrant<'_>]) -> Result<Vec<Measured>> {
+    let mut seats = Vec::new();
+    for entrant in entrants {
+        seats.push(Seat {
+            entrant,
+            wire: Some(Wire::open(&entrant.url(), entrant.request).await?),
+            round: Sum::default(),
+            measured: Measured {
+                name: entrant.name.to_owned(),
+                ..Measured::default()
+            },
+        });
+    }
     for round in 0..=pace.rounds {
-        for (entrant, measured) in entrants.iter().zip(&mut all) {
-            let before = entrant.workerd.cpu()?;
-            let seconds = if entrant.brief { 1 } else { pace.seconds };
-            let url = entrant.workerd.url(entrant.worker);
-            let seen = wrk::run(folder, &url, entrant.request, seconds)
-                .await
-                .with_context(|| entrant.name.to_owned())?;
-            let cpu = entrant.workerd.cpu()?.saturating_sub(before);
-            if round > 0 {
-                measured.per_second.push(seen.per_second);
-                measured
-                    .cpu
-                    .push(cpu.as_secs_f64() * 1e6 / seen.requests.max(1) as f64);
+        for turn in 0..pace.turns {
+            for seat in &mut seats {
+                if turn % 2 == 0 || !seat.entrant.brief {
+                    seat.turn().await.with_context(|| seat.entrant.name)?;
+                }
             }
         }
+        for seat in &mut seats {
+            seat.end_round(round > 0);
+        }
     }
-    Ok(all)
+    Ok(seats.into_iter().map(|seat| seat.measured).collect())
+}
+
+/// An entrant at its place.
+struct Seat<'a> {
+    entrant: &'a Entrant<'a>,
+    /// `None` only during a turn, or after one that failed.
+    wire: Option<Wire>,
+    round: Sum,
+    measured: Measured,
+}
+
+#[derive(Default)]
+struct Sum {
+    requests: u64,
+    took: Duration,
+    cpu: Duration,
+}
+
+impl Seat<'_> {
+    async fn turn(&mut self) -> Result<()> {
+        let wire = self.wire.take().context("the last turn failed")?;
+        let before = self.entrant.workerd.cpu()?;
+        let (wire, seen) = wire.run(TURN).await?;
+        self.round.cpu += self.entrant.workerd.cpu()?.saturating_sub(before);
+        self.round.requests += seen.requests;
+        self.round.took += seen.took;
+        self.wire = Some(wire);
+        Ok(())
+    }
+
+    fn end_round(&mut self, counts: bool) {
+        let sum = std::mem::take(&mut self.round);
+        if counts {
+            let requests = sum.requests.max(1) as f64;
+            self.measured
+                .per_second
+                .push(requests / sum.took.as_secs_f64());
+            self.measured
+                .cpu
+                .push(sum.cpu.as_secs_f64() * 1e6 / requests);
+        }
+    }
+}
+
+impl Entrant<'_> {
+    fn url(&self) -> String {
+        self.workerd.url(self.worker)
+    }
 }
 
 impl Measured {

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::request::{Request, Want};
 
-/// As wrk's.
+/// As in a closed loop.
 const CONNECTIONS: usize = 16;
 
 /// Sends a request for each key, 16 at a time. Gives the latencies, in milliseconds.

@@ -68,12 +68,12 @@ impl Lab {
         if self.quick {
             Pace {
                 rounds: 3,
-                seconds: 1,
+                turns: 4,
             }
         } else {
             Pace {
                 rounds: 7,
-                seconds: 2,
+                turns: 8,
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Measures the Worker against what it is compared with: same machine, same runtime (workerd, without wrangler),
 //! interleaved rounds, medians. Run by `cargo xtask bench`.
 
+mod closed_loop;
 mod compare;
 mod cpu;
 mod distinct;
@@ -15,7 +16,6 @@ mod rivals;
 mod sections;
 mod upstream;
 mod workerd;
-mod wrk;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

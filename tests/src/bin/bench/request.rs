@@ -18,7 +18,7 @@ pub enum Want {
 /// A request, with one key or several by turns.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// GET or POST.
+    /// Of a request without a body.
     pub method: &'static str,
     /// With a slash.
     pub path: &'static str,
@@ -26,8 +26,6 @@ pub struct Request {
     pub headers: Vec<(&'static str, &'static str)>,
     /// Sent as `Authorization: Bearer …`, by turns.
     pub keys: Vec<String>,
-    /// May be empty.
-    pub body: &'static str,
     /// What the answers must be.
     pub want: Want,
 }
@@ -48,7 +46,6 @@ impl Request {
                 ("Accept", "*/*"),
             ],
             keys,
-            body: "",
             want,
         }
     }
@@ -60,6 +57,25 @@ impl Request {
             headers: vec![("Host", HOST), ("User-Agent", "bench/1"), ("Accept", "*/*")],
             ..Self::verify(keys, want)
         }
+    }
+
+    /// As bytes, one for each key.
+    pub fn wire(&self) -> Vec<Vec<u8>> {
+        let with = |key: Option<&String>| {
+            let mut text = format!("{} {} HTTP/1.1\r\n", self.method, self.path);
+            for (name, value) in &self.headers {
+                text.push_str(&format!("{name}: {value}\r\n"));
+            }
+            if let Some(key) = key {
+                text.push_str(&format!("Authorization: Bearer {key}\r\n"));
+            }
+            text.push_str("\r\n");
+            text.into_bytes()
+        };
+        if self.keys.is_empty() {
+            return vec![with(None)];
+        }
+        self.keys.iter().map(|key| with(Some(key))).collect()
     }
 
     /// The same for the harness's own client, with the first key.
@@ -74,6 +90,6 @@ impl Request {
         if let Some(key) = self.keys.first() {
             call = call.key(key);
         }
-        call.body(self.body)
+        call
     }
 }

@@ -60,7 +60,7 @@ pub async fn run(lab: &Lab, report: &mut Report) -> Result<()> {
     report.section(
         "Garbage: what is refused",
         &format!(
-            "`GET /v1/customers`, `wrk -t1 -c16`; {DIFFERENT} different malformed and forged keys by turns, one key over its limit. \
+            "`GET /v1/customers`, one thread, 16 connections; {DIFFERENT} different malformed and forged keys by turns, one key over its limit. \
              Each floor reads the same headers and writes the same refusal."
         ),
     );
@@ -81,7 +81,7 @@ pub async fn run(lab: &Lab, report: &mut Report) -> Result<()> {
             brief: true,
         });
     }
-    let measured = measure(lab.path(), lab.pace(), &entrants).await?;
+    let measured = measure(lab.pace(), &entrants).await?;
     report.comparison(&measured, &KINDS.map(|(base, name)| (name, base)));
     for pair in measured.chunks(2) {
         if let [floor, edge] = pair {
@@ -104,10 +104,10 @@ async fn flood(lab: &Lab, report: &mut Report) -> Result<()> {
     spend(&edge.url(), &key).await?;
     let seconds = if lab.quick { 3 } else { 8 };
     let request = Request::api(vec![key], Want::Refusal);
-    let calls = storage::count(lab, &edge, &request, seconds).await?;
-    let each_second = calls.guard as f64 / f64::from(seconds);
+    let calls = storage::count(&edge, &request, seconds).await?;
+    let each_second = calls.guard as f64 / calls.seconds;
     let found = format!("{each_second:.2}");
-    let refused = calls.requests / u64::from(seconds);
+    let refused = calls.requests / seconds;
     println!(
         "A flood of {refused} requests a second on a key over its limit costs {found} guard calls a second.\n"
     );

@@ -87,7 +87,7 @@ pub async fn run(lab: &Lab, report: &mut Report) -> Result<()> {
         entrants.push(guarded.entrant(guarded.hot, &guarded.hot_key));
         entrants.push(guarded.entrant(guarded.strict, &guarded.strict_key));
     }
-    let measured = measure(lab.path(), lab.pace(), &entrants).await?;
+    let measured = measure(lab.pace(), &entrants).await?;
     show(report, &all, &measured);
     Ok(())
 }

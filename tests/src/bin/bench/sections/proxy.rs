@@ -31,7 +31,7 @@ pub async fn run(lab: &Lab, report: &mut Report) -> Result<()> {
         .await?;
     report.section(
         "Proxying: a hot key, passed on to an upstream",
-        "`GET /v1/customers`, `wrk -t1 -c16`; the upstream is a small hyper server in the benchmark's process.",
+        "`GET /v1/customers`, one thread, 16 connections; the upstream is a small hyper server in the benchmark's process.",
     );
     let entrant = |name, workerd, worker| Entrant {
         name,
@@ -41,7 +41,6 @@ pub async fn run(lab: &Lab, report: &mut Report) -> Result<()> {
         brief: false,
     };
     let measured = measure(
-        lab.path(),
         lab.pace(),
         &[
             entrant(PASS, &pass, "pass-through"),

@@ -1,19 +1,15 @@
 //! Storage calls of hot keys, counted outside the gate: around the guard, and in the simulated KV.
 
-use std::time::Instant;
+use std::time::Duration;
 
-use anyhow::{Result, ensure};
-use keyward_tests::Load;
-use reqwest::Client;
+use anyhow::Result;
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
-use crate::distinct;
+use crate::closed_loop;
 use crate::edge::{Edge, Settings};
 use crate::lab::Lab;
 use crate::report::Report;
 use crate::request::{Request, Want};
-use crate::wrk;
 
 /// Keys of a busy isolate.
 const MANY: usize = 16;
@@ -63,51 +59,16 @@ pub async fn counted(lab: &Lab) -> Result<Edge> {
 ///
 /// # Errors
 /// When an answer is not what it should be.
-pub async fn count(lab: &Lab, edge: &Edge, request: &Request, seconds: u32) -> Result<Calls> {
-    wrk::run(lab.path(), &edge.url(), request, 1).await?;
+pub async fn count(edge: &Edge, request: &Request, seconds: u64) -> Result<Calls> {
+    let wire = closed_loop::warm(&edge.url(), request).await?;
     let before = counters(edge).await?;
-    let seen = wrk::run(lab.path(), &edge.url(), request, seconds).await?;
+    let (_, seen) = wire.run(Duration::from_secs(seconds)).await?;
     let after = counters(edge).await?;
     Ok(Calls {
         requests: seen.requests,
         guard: after.0 - before.0,
         kv: after.1 - before.1,
-        seconds: f64::from(seconds),
-    })
-}
-
-/// The same for that many requests: what wrk leaves unfinished at its end would show where each costs a call.
-async fn count_exactly(edge: &Edge, request: &Request, requests: u64) -> Result<Calls> {
-    let client = Client::builder().no_proxy().build()?;
-    // The records are in memory from here on.
-    distinct::send(&edge.url(), request.keys.clone()).await?;
-    let before = counters(edge).await?;
-    let began = Instant::now();
-    let each = requests / request.keys.len() as u64;
-    let mut loads = JoinSet::new();
-    for key in &request.keys {
-        let one = Request {
-            keys: vec![key.clone()],
-            ..request.clone()
-        };
-        let connections = (16 / request.keys.len()).max(1);
-        let load = Load::new(&client, vec![edge.url()], &one.call()).connections(connections);
-        loads.spawn(load.count(each).run());
-    }
-    let mut answered = 0;
-    while let Some(samples) = loads.join_next().await {
-        answered += samples?.count(200);
-    }
-    ensure!(
-        answered == requests,
-        "{answered} of {requests} requests were admitted"
-    );
-    let after = counters(edge).await?;
-    Ok(Calls {
-        requests,
-        guard: after.0 - before.0,
-        kv: after.1 - before.1,
-        seconds: began.elapsed().as_secs_f64(),
+        seconds: seen.took.as_secs_f64(),
     })
 }
 
@@ -144,19 +105,14 @@ pub async fn run(lab: &Lab, report: &mut Report) -> Result<()> {
     ];
     report.section(
         "Storage calls of hot keys",
-        "`GET /.keyward/verify`, `wrk -t1 -c16`; calls counted around the guard and in the simulated KV. \
+        "`GET /.keyward/verify`, one thread, 16 connections; calls counted around the guard and in the simulated KV. \
          What is renewed by time is renewed as often at any load, so per 1,000 requests it is less the more come.",
     );
     let seconds = if lab.quick { 2 } else { 5 };
-    let strict_requests = if lab.quick { 320 } else { 960 };
     let mut rows = Vec::new();
     let mut figures = serde_json::Map::new();
     for (name, request) in &kinds {
-        let calls = if name.starts_with("leased") {
-            count(lab, &edge, request, seconds).await?
-        } else {
-            count_exactly(&edge, request, strict_requests).await?
-        };
+        let calls = count(&edge, request, seconds).await?;
         rows.push(calls.row(name));
         let (guard, kv) = (
             calls.per_thousand(calls.guard),

@@ -45,7 +45,7 @@ pub async fn run(lab: &Lab, report: &mut Report) -> Result<()> {
     report.section(
         "Throughput: a hot key, answered by the Worker",
         &format!(
-            "`GET /.keyward/verify`, `wrk -t1 -c16`. The gate {}. {}",
+            "`GET /.keyward/verify`, one thread, 16 connections. The gate {}. {}",
             exchange.describe(),
             exchange.headers_missed_by(&hand[0]).await?
         ),
@@ -72,7 +72,7 @@ pub async fn run(lab: &Lab, report: &mut Report) -> Result<()> {
         brief: true,
     });
     entrants.extend(others.iter().map(|rival| rival.entrant(true)));
-    let measured = measure(lab.path(), lab.pace(), &entrants).await?;
+    let measured = measure(lab.pace(), &entrants).await?;
     let mut baselines = vec![(FLOOR, EMPTY), (EDGE, FLOOR), (EDGE, HAND), (EDGE, EMPTY)];
     baselines.extend([(HAND, FLOOR), (SUBTLE, FLOOR), (EDGE, SUBTLE)]);
     baselines.push((SIGNING, EDGE));
