@@ -13,6 +13,7 @@ mod forward_auth;
 pub mod head;
 mod isolate;
 mod kept;
+mod look_up;
 mod plan;
 mod push;
 mod recognise;

@@ -15,7 +15,7 @@ use shared::token::KeyHash;
 use super::GateCode;
 use super::decision::{Memo, Need, Paid, Question};
 use super::isolate::{AccountSlot, Api, ApiSlot, Isolate};
-use super::step::{API_FRESH_MS, API_RETRY_MS};
+use super::look_up::{API_FRESH_MS, API_RETRY_MS};
 use crate::boundary::{self, IoError, log};
 use crate::kv::{account_name, host_name, key_name};
 
