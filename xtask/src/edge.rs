@@ -51,6 +51,11 @@ pub fn build_dir(project: &Project) -> PathBuf {
     project.path("edge/build")
 }
 
+/// Fails when the built Worker is larger than it may be.
+pub fn check_size(project: &Project) -> Result<()> {
+    size::check(&build_dir(project))
+}
+
 /// Brings edge/build/ and `.dev.vars` up to date and says how large the Worker is.
 pub fn build(project: &Project, tools: &Tools) -> Result<()> {
     let _lock = lock(project)?;

@@ -50,6 +50,10 @@ fn run_all(project: &Project, count: &mut Count) -> Result<()> {
     exec::show(&mut dev::native_build(project)).context("Keyward does not compile")?;
     edge::build(project, &tools)?;
     report::line("Checking");
+    if let Err(error) = edge::check_size(project) {
+        report::line(&format!("error: {error:#}"));
+        count.fail();
+    }
     for (name, mut command) in checks(project, &tools) {
         let step = Step::begin(name, "");
         match exec::capture(&mut command) {

@@ -121,6 +121,20 @@ fn field_error(path: &str, error: &serde_json::Error) -> FieldError {
         }
         field.push_str(name.trim_end_matches('`'));
     }
+    // What `shared` reads names the member itself.
+    let misfit = text.split_once(" must be ");
+    if let Some((member, wanted)) = misfit.filter(|(member, _)| !member.contains(' ')) {
+        if member != "it" {
+            if !field.is_empty() {
+                field.push('.');
+            }
+            field.push_str(member);
+        }
+        return FieldError {
+            field,
+            detail: format!("must be {wanted}"),
+        };
+    }
     FieldError {
         field,
         detail: detail(text),

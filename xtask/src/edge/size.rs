@@ -4,12 +4,46 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// The sizes of wasm and JavaScript, as they are and gzipped.
+/// The most that the Worker may have, gzipped, in bytes: an isolate loads all of it before its first answer, so what it
+/// has shrunk to it shall not exceed again.
+const MOST_GZIPPED: usize = 185_000;
+
+/// The sizes of wasm and JavaScript in bytes, as they are and together gzipped.
+struct Sizes {
+    wasm: usize,
+    script: usize,
+    gzipped: usize,
+}
+
+/// Fails for a Worker that has grown too large.
+pub fn check(build: &Path) -> Result<()> {
+    let gzipped = measure(build)?.gzipped;
+    ensure!(
+        gzipped <= MOST_GZIPPED,
+        "the Worker has {} gzipped, more than {}",
+        kilobytes(gzipped),
+        kilobytes(MOST_GZIPPED),
+    );
+    Ok(())
+}
+
+/// The sizes, for people.
 pub fn describe(build: &Path) -> Result<String> {
+    let sizes = measure(build)?;
+    Ok(format!(
+        "{} of wasm and {} of JavaScript in {}, together {} gzipped",
+        kilobytes(sizes.wasm),
+        kilobytes(sizes.script),
+        build.display(),
+        kilobytes(sizes.gzipped),
+    ))
+}
+
+fn measure(build: &Path) -> Result<Sizes> {
     let (mut wasm, mut script, mut gzipped) = (0, 0, 0);
     for entry in fs::read_dir(build)? {
         let path = entry?.path();
@@ -23,13 +57,11 @@ pub fn describe(build: &Path) -> Result<String> {
         *total += content.len();
         gzipped += gzipped_size(&content)?;
     }
-    Ok(format!(
-        "{} of wasm and {} of JavaScript in {}, together {} gzipped",
-        kilobytes(wasm),
-        kilobytes(script),
-        build.display(),
-        kilobytes(gzipped),
-    ))
+    Ok(Sizes {
+        wasm,
+        script,
+        gzipped,
+    })
 }
 
 fn gzipped_size(content: &[u8]) -> Result<usize> {

@@ -27,6 +27,19 @@ fn memory() -> Option<PathBuf> {
     (output.status.success() && room >= ROOM).then(|| PathBuf::from(MEMORY))
 }
 
+/// A copy of the built edge, so that a build under way does not change what is measured between two sections.
+fn snapshot(build: &Path, folder: &Path) -> Result<PathBuf> {
+    let copy = folder.join("edge-build");
+    std::fs::create_dir(&copy)?;
+    for entry in std::fs::read_dir(build)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            std::fs::copy(entry.path(), copy.join(entry.file_name()))?;
+        }
+    }
+    Ok(copy)
+}
+
 /// The real parts, a folder for everything that runs, and how long to measure.
 pub struct Lab {
     /// workerd and the built edge.
@@ -44,13 +57,16 @@ impl Lab {
     /// # Errors
     /// When a part is missing.
     pub fn open(quick: bool, long: bool) -> Result<Self> {
+        let mut parts = Parts::find().map_err(anyhow::Error::msg)?;
+        let folder = tempfile::Builder::new()
+            .prefix("keyward-bench-")
+            .tempdir_in(memory().unwrap_or_else(std::env::temp_dir))?;
+        parts.edge_build = snapshot(&parts.edge_build, folder.path())?;
         Ok(Self {
-            parts: Parts::find().map_err(anyhow::Error::msg)?,
+            parts,
             quick,
             long,
-            folder: tempfile::Builder::new()
-                .prefix("keyward-bench-")
-                .tempdir_in(memory().unwrap_or_else(std::env::temp_dir))?,
+            folder,
         })
     }
 
