@@ -129,11 +129,7 @@ impl Isolate {
                     _ => self.kept.fixed(&api.mark(constant, asked), about, write),
                 }
             }
-            _ => {
-                let mut fields = Fields::with_capacity(512);
-                write(&mut fields);
-                Fixed::Once(fields)
-            }
+            _ => Fixed::once(write),
         }
     }
 

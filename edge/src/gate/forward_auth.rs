@@ -118,9 +118,7 @@ impl Isolate {
             let about = answer::about_views(admitted.api.serial, &admitted.views);
             self.kept.fixed(&admitted.key.mark, about, write)
         } else {
-            let mut fields = Fields::with_capacity(512);
-            write(&mut fields);
-            Fixed::Once(fields)
+            Fixed::once(write)
         };
         Plan::Answer {
             status: 200,

@@ -35,6 +35,19 @@ pub enum Fixed {
     Once(Fields),
 }
 
+impl Fixed {
+    /// The fields that `write` writes, for this answer alone.
+    pub fn once(write: impl FnOnce(&mut Fields)) -> Self {
+        Self::Once(written(write))
+    }
+}
+
+fn written(write: impl FnOnce(&mut Fields)) -> Fields {
+    let mut fields = Fields::with_capacity(512);
+    write(&mut fields);
+    fields
+}
+
 /// The places.
 #[derive(Debug, Default)]
 pub struct KeptSets {
@@ -52,10 +65,8 @@ impl KeptSets {
         if let (Some(kept), true) = (kept, self.same_turn) {
             return Fixed::Kept(kept.place);
         }
-        let mut fields = Fields::with_capacity(512);
-        write(&mut fields);
         if !self.same_turn {
-            return Fixed::Once(fields);
+            return Fixed::once(write);
         }
         self.taken += 1;
         let place = (self.taken % PLACES as u64) as u16;
@@ -64,7 +75,7 @@ impl KeptSets {
             serial: self.taken,
             about,
         }));
-        Fixed::Keep(place, fields)
+        Fixed::Keep(place, written(write))
     }
 }
 
