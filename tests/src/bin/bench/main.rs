@@ -10,6 +10,7 @@ mod fill;
 mod floor;
 mod lab;
 mod open_loop;
+mod passage;
 mod report;
 mod request;
 mod rivals;

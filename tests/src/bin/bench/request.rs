@@ -5,6 +5,7 @@ use keyward_tests::Call;
 /// The host of the API that the edge guards here.
 pub const HOST: &str = "api.example.test";
 const PATH: &str = "/v1/customers";
+const ECHOED: &str = "/v1/customers?echo";
 
 /// What the answers must be, or the measurement is void.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +57,14 @@ impl Request {
             path: PATH,
             headers: vec![("Host", HOST), ("User-Agent", "bench/1"), ("Accept", "*/*")],
             ..Self::verify(keys, want)
+        }
+    }
+
+    /// A call of the guarded API that the upstream answers with the headers that it got.
+    pub fn echoed(&self) -> Self {
+        Self {
+            path: ECHOED,
+            ..self.clone()
         }
     }
 
