@@ -1,6 +1,7 @@
 use super::purse::FIRST_WANT;
 use super::*;
 use crate::ledger::Standing;
+use crate::ratelimit::tightest;
 
 fn grant(lease: u64, units: u32, need: u32) -> Granted {
     Granted {
@@ -216,4 +217,87 @@ fn an_answer_may_admit_within_the_lease_time_and_a_strict_keys_within_the_defaul
     assert_eq!(longest_wait(30_000, 30_000), 30_000);
     assert_eq!(longest_wait(30_000, 0), 1_000);
     assert_eq!(longest_wait(0, 0), 1_000);
+}
+
+fn standing(window: Window, left: u32, reset_in: Millis) -> Standing {
+    Standing {
+        window,
+        limit: 10,
+        left,
+        reset_in,
+    }
+}
+
+fn refusal(retry_in: Millis, violated: Window) -> QuotaRefusal {
+    QuotaRefusal {
+        retry_in,
+        violated: vec![violated],
+    }
+}
+
+#[test]
+fn units_of_a_lease_are_told_of_once_when_answers_overtake_each_other() {
+    let minute = |left| [standing(Window::Minute, left, 60_000)];
+    let mut purse = Purse::default();
+    // Lease 1 was granted first: 8 were left then, 5 after lease 2.
+    purse.granted(10, 20, &grant(2, 3, 0), &minute(5));
+    purse.granted(0, 30, &grant(1, 2, 0), &minute(8));
+    assert_eq!(purse.view(30)[0].remaining, 10);
+    assert!(paid(purse.spend(40, 5)));
+    assert_eq!(purse.view(40)[0].remaining, 5);
+    // A guard that counts its leases anew is believed.
+    purse.granted(50, 60, &grant(0, 1, 1), &minute(7));
+    assert_eq!(purse.view(60)[0].remaining, 7);
+}
+
+#[test]
+fn a_refusal_that_a_grant_may_have_overtaken_says_nothing_of_more_units() {
+    let minute = |left| [standing(Window::Minute, left, 60_000)];
+    let mut purse = Purse::default();
+    let six = refusal(9_000, Window::Minute);
+    // Three were left when six were refused, and two of them were granted then, or they are other units.
+    purse.granted(10, 20, &grant(1, 2, 0), &minute(1));
+    purse.exhausted(0, 30, 6, &six, 1_000, &minute(3));
+    assert_eq!(purse.view(30)[0].remaining, 3);
+    purse.exhausted(31, 40, 6, &six, 1_000, &minute(3));
+    assert_eq!(purse.view(40)[0].remaining, 5, "this one is of later");
+}
+
+#[test]
+fn nothing_is_promised_that_the_gate_would_refuse_by_itself() {
+    let minute = |left| [standing(Window::Minute, left, 60_000)];
+    let mut purse = Purse::default();
+    purse.granted(0, 0, &grant(1, 4, 1), &minute(6));
+    purse.granted(900, 950, &grant(2, 6, 0), &minute(0));
+    // Lease 1 is over: its three units come back when the guard is asked, which is not before the refusal lapses.
+    assert!(paid(purse.spend(1_000, 5)));
+    assert_eq!(purse.view(1_000)[0].remaining, 1);
+    assert!(paid(purse.spend(1_001, 1)));
+    assert!(matches!(purse.spend(1_002, 1), Spend::Refused(_)));
+    assert_eq!(purse.view(1_002)[0].remaining, 0);
+    assert_eq!(purse.spend(1_900, 1), Spend::Ask);
+    assert_eq!(purse.view(1_900)[0].remaining, 3);
+}
+
+#[test]
+fn a_refusal_tells_of_less_than_the_cost_in_a_window_without_room_until_a_retry() {
+    let mut purse = Purse::default();
+    let windows = [
+        standing(Window::Minute, 3, 5_000),
+        standing(Window::Hour, 3, 7_000),
+    ];
+    purse.granted(0, 0, &grant(1, 2, 0), &windows);
+    let told = |cost, refusal: &QuotaRefusal| {
+        let views = purse.view(1).of_refusal(cost, refusal);
+        let view = views[tightest(&views).unwrap()];
+        (view.window, view.remaining, view.reset_in)
+    };
+    // Five, but two in hand and three at the guard.
+    let hour = refusal(90_000, Window::Hour);
+    assert_eq!(told(5, &hour), (Window::Hour, 4, 90_000));
+    // No more than is left in another window, though it is not what the caller waits for.
+    assert_eq!(told(9, &hour), (Window::Hour, 5, 90_000));
+    // What never fits is told of no retry.
+    let minute = refusal(60_000, Window::Minute);
+    assert_eq!(told(11, &minute), (Window::Minute, 5, 4_999));
 }

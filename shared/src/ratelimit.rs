@@ -14,7 +14,7 @@ pub fn whole_seconds(ms: Millis) -> u64 {
 /// Adds the fields of a metered answer; none for a key without limits.
 ///
 /// `X-RateLimit-*` and `RateLimit` speak of the window with the least left (the shortest of equals); its
-/// reset is when units begin to come back.
+/// reset is when units begin to come back, or, of a refusal, when a retry would succeed.
 pub fn put_fields(fields: &mut Fields, views: &[WindowView], now: Millis) {
     put_limits(fields, views);
     put_state(fields, views, now);

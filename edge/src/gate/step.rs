@@ -139,6 +139,7 @@ impl Isolate {
         now: Millis,
     ) -> Step {
         let views = self.slot(request.hash, now).purse.view(now);
+        let views = views.of_refusal(cost, &refusal);
         let limits = request.key.record.limits;
         let denial = Denial::RateLimited {
             cost,

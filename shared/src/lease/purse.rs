@@ -127,7 +127,8 @@ impl Purse {
     ) {
         self.tick(now);
         self.refusals.clear();
-        self.standing.keep(now, standing);
+        self.standing
+            .keep_granted(grant.lease, sent_at, now, standing);
         let end = sent_at.saturating_add(grant.ttl);
         if grant.ttl == 0 {
             return;
@@ -178,7 +179,7 @@ impl Purse {
         standing: &[Standing],
     ) {
         self.tick(now);
-        self.standing.keep(now, standing);
+        self.standing.keep_refused(sent_at, now, standing);
         if !self.trusts(sent_at) {
             return;
         }
@@ -225,9 +226,18 @@ impl Purse {
         self.pool.newest().map(|l| l.end)
     }
 
-    /// How the limited windows stand for a caller at `now`.
+    /// How the limited windows stand for a caller at `now`; [`Views::of_refusal`] is for one who is refused.
+    ///
+    /// Nothing is promised that the gate would refuse by itself: units that will come back, or that are left for
+    /// cheaper requests, are told of when the guard is asked again.
     pub fn view(&self, now: Millis) -> Views {
-        self.standing.view(now, self.pool.own())
+        let mut views = self.standing.view(now, self.pool.own());
+        for refusal in self.refusals.standing(now) {
+            let payable = u32::try_from(self.pool.available()).unwrap_or(u32::MAX);
+            let most = payable.max(refusal.need.saturating_sub(1));
+            views.promise_at_most(most, &refusal.violated);
+        }
+        views
     }
 
     /// Moves on to `now`: leases end, refusals lapse. A clock that stepped back ends everything, since no

@@ -39,6 +39,11 @@ impl Refusals {
         })
     }
 
+    /// Those that may be repeated at `now`.
+    pub fn standing(&self, now: Millis) -> impl Iterator<Item = &Refusal> {
+        self.0.iter().filter(move |r| r.until > now)
+    }
+
     /// Remembers one, in place of an older one.
     pub fn put(&mut self, refusal: Refusal) {
         self.0.retain(|r| r.need != refusal.need);
