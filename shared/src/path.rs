@@ -87,7 +87,6 @@ fn is_ambiguous(segment: &[u8]) -> bool {
     true
 }
 
-/// Percent-decodes a segment.
 /// The path as the WHATWG URL Standard writes it (its path percent-encode set): how the runtime sends it on.
 pub fn written(path: &str) -> Cow<'_, str> {
     let plain = |b: u8| b.is_ascii_graphic() && !b"\"<>^`{}".contains(&b);
@@ -107,6 +106,7 @@ pub fn written(path: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Percent-decodes a segment.
 fn decode(segment: &str) -> Result<String, PathError> {
     let is_encoding = |after: &str| value(after.as_bytes()).is_some();
     if !segment.split('%').skip(1).all(is_encoding) {

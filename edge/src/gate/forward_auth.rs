@@ -15,7 +15,7 @@ use super::head::{Forwarded, Head};
 use super::isolate::Isolate;
 use super::kept::Fixed;
 use super::plan::Plan;
-use super::{RESERVED, Refusal};
+use super::{Refusal, VERIFY};
 
 /// What a proxy puts into the query that can only tell 401 and 403 from an error, as nginx does: then every
 /// refusal but 401 is sent as 403, its own status in `X-Keyward-Status`. Such a proxy drops the body, too, so
@@ -31,10 +31,8 @@ pub struct Asked {
 /// Whether a request to a reserved path asks about another.
 pub fn is_asked(head: &Head<'_>) -> bool {
     let is_read = head.method == "GET" || head.method == "HEAD";
-    let is_verify = |path: &str| path.strip_prefix(RESERVED) == Some("verify");
     is_read
-        && (is_verify(head.path)
-            || shared::path::canonical(head.path).is_ok_and(|path| is_verify(&path)))
+        && (head.path == VERIFY || shared::path::canonical(head.path).is_ok_and(|p| p == VERIFY))
 }
 
 /// The request that is asked about. Credentials, `Origin` and what a preflight carries are the asking one's own:

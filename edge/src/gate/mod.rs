@@ -38,6 +38,8 @@ use plan::Ticket;
 
 /// The paths that are Keyward's own on every host.
 const RESERVED: &str = "/.keyward/";
+/// Where another proxy asks.
+const VERIFY: &str = "/.keyward/verify";
 /// How often a decision may need I/O before it is given up. A cold request for a key that has just changed,
 /// with an account in its path, needs six.
 const MAX_NEEDS: usize = 12;
@@ -227,9 +229,10 @@ impl Isolate {
 
 /// Whether a path is Keyward's own, however it is spelled.
 fn is_reserved(path: &str) -> bool {
-    // Decoded, empty segments left out: only then can it be told.
-    (path.contains("keyward") || path.contains('%'))
-        && shared::path::canonical(path).is_ok_and(|p| p.starts_with(RESERVED))
+    // Decoded, empty segments left out: only then can it be told. Most have nothing that could become its dot.
+    path == VERIFY
+        || (path.contains('.') || path.contains('%'))
+            && shared::path::canonical(path).is_ok_and(|p| p.starts_with(RESERVED))
 }
 
 fn not_configured() -> Plan {
