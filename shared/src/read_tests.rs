@@ -8,7 +8,7 @@ struct Thing {
     list: Vec<u64>,
 }
 
-read!(Thing { id: "id", count: "count" or 7, note: "note", list: "list" or Vec::new() });
+wire!(Thing { id: "id", count: "count" or 7, note: "note", list: "list" or Vec::new() });
 
 #[derive(Debug, PartialEq)]
 enum Colour {
@@ -16,7 +16,7 @@ enum Colour {
     Other,
 }
 
-read!(Colour: "red" => Red, _ => Other);
+wire!(Colour: "red" => Red, _ | "other" => Other);
 
 #[derive(Debug, PartialEq)]
 struct Lower(String);
@@ -26,9 +26,13 @@ impl Lower {
         let is_lower = text.bytes().all(|b| b.is_ascii_lowercase());
         is_lower.then(|| Self(text.to_owned())).ok_or(())
     }
+
+    fn to_text(&self) -> &str {
+        &self.0
+    }
 }
 
-read!(Lower: Lower::parse, "a text in lower case" or Self(String::new()));
+wire!(Lower: Lower::parse, "a text in lower case" or Self(String::new()));
 
 fn thing(json: &str) -> Result<Thing, String> {
     from_str(json).map_err(|e| e.to_string())

@@ -13,8 +13,8 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::base62;
-use crate::read;
 use crate::secret::{Secret, constant_time_eq};
+use crate::wire;
 
 const RANDOM: usize = 24;
 const LOCATOR: usize = 8;
@@ -272,6 +272,18 @@ impl KeyHash {
     }
 }
 
+impl AsRef<[u8]> for KeyHash {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl KeyHash {
+    fn to_text(self) -> String {
+        self.to_hex()
+    }
+}
+
 impl fmt::Debug for KeyHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "KeyHash({})", self.to_hex())
@@ -284,7 +296,7 @@ impl Serialize for KeyHash {
     }
 }
 
-read!(KeyHash: |text: &str| Self::from_hex(text).ok_or(()), "64 hex digits" or Self([0; 32]));
+wire!(KeyHash: |text: &str| Self::from_hex(text).ok_or(()), "64 hex digits" or Self([0; 32]));
 
 #[cfg(test)]
 #[path = "token_tests.rs"]

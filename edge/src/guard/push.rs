@@ -6,6 +6,7 @@ use shared::guard::replaces;
 use shared::message::{GuardPush, GuardPushAnswer};
 use shared::record::Record;
 use shared::webhook::TOLERANCE_SECONDS;
+use shared::write;
 
 use super::GuardCode;
 use super::store::{first_number, first_texts, int, text};
@@ -37,7 +38,7 @@ impl GuardCode {
             }
             GuardPushAnswer::Applied { newer }
         };
-        let mut lines = serde_json::to_string(&reply).map_err(|e| e.to_string())?;
+        let mut lines = write::to_string(&reply);
         for (name, value) in writes {
             lines.push_str(&format!("\n{name}\n{}", value.unwrap_or_default()));
         }
@@ -111,7 +112,7 @@ impl GuardCode {
             )?,
         };
         let kept = names("gone_at_version is null", None)?;
-        let body = body_of(record)?;
+        let body = body_of(record);
         if matches!(record, Record::Api(_)) && !gone.is_empty() {
             self.lost_names
                 .push((record.id().to_owned(), record.version()));
@@ -129,7 +130,7 @@ impl GuardCode {
 
     fn replace(&self, record: &Record) -> Result<(), String> {
         let (kind, id, version) = (record.kind(), record.id(), record.version());
-        let body = body_of(record)?;
+        let body = body_of(record);
         self.store.exec(
             "insert into records (kind, id, version, body) values (?, ?, ?, ?)
              on conflict (kind, id) do update set version = excluded.version, body = excluded.body",
@@ -162,13 +163,12 @@ fn put(writes: &mut Writes, name: String, value: Option<String>) {
 }
 
 /// A record as KV and storage hold it.
-fn body_of(record: &Record) -> Result<String, String> {
+fn body_of(record: &Record) -> String {
     match record {
-        Record::Key(key) => serde_json::to_string(key),
-        Record::Api(api) => serde_json::to_string(api),
-        Record::Account(account) => serde_json::to_string(account),
+        Record::Key(key) => write::to_string(key),
+        Record::Api(api) => write::to_string(api),
+        Record::Account(account) => write::to_string(account),
     }
-    .map_err(|e| e.to_string())
 }
 
 fn kv_name(record: &Record, name: &str) -> String {

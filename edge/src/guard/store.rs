@@ -200,7 +200,7 @@ impl Store {
 
     /// Keeps the ledger of a key.
     pub fn put_ledger(&self, key: &str, row: &LedgerRow) -> Result<()> {
-        let body = serde_json::to_string(&row.ledger).map_err(|e| e.to_string())?;
+        let body = shared::write::to_string(&row.ledger);
         self.exec(
             "insert into ledgers (key, next_lease, body) values (?, ?, ?)
              on conflict (key) do update set next_lease = excluded.next_lease, body = excluded.body",

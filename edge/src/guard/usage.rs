@@ -55,9 +55,10 @@ impl GuardCode {
         let seconds = now / 1_000;
         let signature = webhook::sign(&self.config.push, &id, seconds, body.as_bytes());
         let url = format!("{control_plane}/v1/edge/usage");
-        Ok(Some(
-            [url, id, seconds.to_string(), signature, body].join("\n"),
-        ))
+        Ok(Some(shared::text::join(
+            &[url, id, seconds.to_string(), signature, body],
+            "\n",
+        )))
     }
 
     /// The batch that is sealed, or a new one.
@@ -89,7 +90,7 @@ impl GuardCode {
             seq,
             rows,
         };
-        let body = serde_json::to_string(&batch).map_err(|e| e.to_string())?;
+        let body = shared::write::to_string(&batch);
         self.store.put_meta("last_batch", &seq.to_string())?;
         self.store.exec(
             "insert into sealed (seq, body) values (?, ?)",
