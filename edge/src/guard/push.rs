@@ -54,7 +54,7 @@ impl GuardCode {
         for (id, version) in std::mem::take(&mut self.lost_names) {
             self.store.exec(
                 "delete from names where kind = 'api' and id = ? and gone_at_version <= ?",
-                vec![text(&id), int(version)?],
+                &[text(&id), int(version)],
             )?;
         }
         Ok(())
@@ -62,13 +62,11 @@ impl GuardCode {
 
     fn is_replay(&self, delivery: &str, now: Millis) -> Result<bool, String> {
         let forget = now.saturating_sub(DELIVERY_MEMORY_MS);
-        self.store.exec(
-            "delete from deliveries where seen_at < ?",
-            vec![int(forget)?],
-        )?;
+        self.store
+            .exec("delete from deliveries where seen_at < ?", &[int(forget)])?;
         let rows = self.store.exec(
             "insert into deliveries (delivery, seen_at) values (?, ?) on conflict do nothing returning seen_at",
-            vec![text(delivery), int(now)?],
+            &[text(delivery), int(now)],
         )?;
         Ok(rows.is_empty())
     }
@@ -78,7 +76,7 @@ impl GuardCode {
         let (kind, id, version) = (record.kind(), record.id(), record.version());
         let at_hand = first_number(&self.store.exec(
             "select version from records where kind = ? and id = ?",
-            vec![text(kind), text(id)],
+            &[text(kind), text(id)],
         )?)?;
         let newer = replaces(at_hand, version);
         if newer {
@@ -97,9 +95,9 @@ impl GuardCode {
     fn plan_writes(&mut self, record: &Record, writes: &mut Writes) -> Result<(), String> {
         let names = |condition: &str, version: Option<u64>| {
             let query = format!("select name from names where kind = ? and id = ? and {condition}");
-            let mut values = vec![text(record.kind()), text(record.id())];
-            values.extend(version.map(int).transpose()?);
-            first_texts(&self.store.exec(&query, values)?)
+            let mut params = vec![text(record.kind()), text(record.id())];
+            params.extend(version.map(int));
+            first_texts(&self.store.exec(&query, &params)?)
         };
         // Of an API, all that KV has not been told yet, unless another API has the host by now. Of a key, the
         // hashes that this version lost.
@@ -134,17 +132,17 @@ impl GuardCode {
         self.store.exec(
             "insert into records (kind, id, version, body) values (?, ?, ?, ?)
              on conflict (kind, id) do update set version = excluded.version, body = excluded.body",
-            vec![text(kind), text(id), int(version)?, text(&body)],
+            &[text(kind), text(id), int(version), text(&body)],
         )?;
         self.store.exec(
             "update names set gone_at_version = ? where kind = ? and id = ? and gone_at_version is null",
-            vec![int(version)?, text(kind), text(id)],
+            &[int(version), text(kind), text(id)],
         )?;
         for name in names_of(record) {
             self.store.exec(
                 "insert into names (name, kind, id) values (?, ?, ?)
                  on conflict (kind, name, id) do update set gone_at_version = null",
-                vec![text(&name), text(kind), text(id)],
+                &[text(&name), text(kind), text(id)],
             )?;
         }
         match record {

@@ -63,10 +63,9 @@ impl GuardCode {
 
     /// The batch that is sealed, or a new one.
     fn sealed_batch(&self) -> Result<Option<(u64, String)>, String> {
-        let rows = self.store.exec(
-            "select seq, body from sealed order by seq limit 1",
-            Vec::new(),
-        )?;
+        let rows = self
+            .store
+            .exec("select seq, body from sealed order by seq limit 1", &[])?;
         if let Some(row) = rows.first() {
             return match row.as_slice() {
                 [Value::Int(seq), Value::Text(body)] => Ok(Some((*seq, body.clone()))),
@@ -94,7 +93,7 @@ impl GuardCode {
         self.store.put_meta("last_batch", &seq.to_string())?;
         self.store.exec(
             "insert into sealed (seq, body) values (?, ?)",
-            vec![int(seq)?, text(&body)],
+            &[int(seq), text(&body)],
         )?;
         Ok(Some((seq, body)))
     }
@@ -111,7 +110,7 @@ impl GuardCode {
     pub fn sealed_was_kept(&mut self, kept: bool, now: Millis) -> Result<(), String> {
         if kept {
             self.outbox.failures = 0;
-            return self.store.exec("delete from sealed", Vec::new()).map(drop);
+            return self.store.exec("delete from sealed", &[]).map(drop);
         }
         let doublings = self.outbox.failures.min(16);
         self.outbox.failures += 1;

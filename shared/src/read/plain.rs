@@ -2,6 +2,17 @@
 
 use super::{Faults, FromJson, Json};
 
+/// Those of a list; of any other value none.
+fn items<'a>(json: &'a Json<'a>, faults: &mut Faults) -> &'a [Json<'a>] {
+    match json {
+        Json::List(items) => items,
+        _ => {
+            faults.wanted("a list");
+            &[]
+        }
+    }
+}
+
 /// An integer of at most `most`.
 fn integer(json: &Json<'_>, most: u64, faults: &mut Faults) -> u64 {
     match json {
@@ -74,15 +85,8 @@ impl<T: FromJson> FromJson for Option<T> {
 
 impl<T: FromJson> FromJson for Vec<T> {
     fn read(json: &Json<'_>, faults: &mut Faults) -> Self {
-        let Json::List(items) = json else {
-            faults.wanted("a list");
-            return Self::new();
-        };
-        let mut list = Self::with_capacity(items.len());
-        for item in items {
-            list.push(T::read(item, faults));
-        }
-        list
+        let items = items(json, faults);
+        items.iter().map(|item| T::read(item, faults)).collect()
     }
 
     fn stand_in() -> Self {
