@@ -29,11 +29,11 @@ impl Fields {
     pub fn put_parts(&mut self, name: &str, parts: &[&str]) {
         self.count += 1;
         self.lines.push_str(name);
-        self.lines.push('\n');
+        self.lines.push_str("\n");
         for part in parts {
             push_line(&mut self.lines, part);
         }
-        self.lines.push('\n');
+        self.lines.push_str("\n");
     }
 
     /// Adds a field whose value is a number.
@@ -71,14 +71,24 @@ impl Fields {
 
 /// Adds text that must stay on its line.
 pub fn push_line(to: &mut String, text: &str) {
-    if text.bytes().any(|b| b == b'\n' || b == b'\r') {
+    if is_one_line(text) {
+        to.push_str(text);
+    } else {
         to.extend(text.chars().map(|c| match c {
             '\n' | '\r' => ' ',
             other => other,
         }));
-    } else {
-        to.push_str(text);
     }
+}
+
+/// A loop: where code is to be small, an iterator's closure is a call for every byte.
+fn is_one_line(text: &str) -> bool {
+    for b in text.as_bytes() {
+        if matches!(b, b'\n' | b'\r') {
+            return false;
+        }
+    }
+    true
 }
 
 #[cfg(test)]

@@ -93,23 +93,32 @@ impl Object {
 
 /// Adds the name of a member to an object that is being written.
 pub fn push_name(to: &mut String, name: &str) {
-    if !to.ends_with('{') {
-        to.push(',');
+    if to.as_bytes().last() != Some(&b'{') {
+        to.push_str(",");
     }
     push_text(to, name);
-    to.push(':');
+    to.push_str(":");
 }
 
 /// Adds a text, in quotes.
 pub fn push_text(to: &mut String, text: &str) {
-    to.push('"');
-    let plain = |b: u8| b >= b' ' && b != b'"' && b != b'\\';
-    if text.bytes().all(plain) {
+    to.push_str("\"");
+    if is_plain(text) {
         to.push_str(text);
     } else {
         text.chars().for_each(|c| push_char(to, c));
     }
-    to.push('"');
+    to.push_str("\"");
+}
+
+/// A loop: where code is to be small, an iterator's closure is a call for every byte.
+fn is_plain(text: &str) -> bool {
+    for b in text.as_bytes() {
+        if *b < b' ' || matches!(b, b'"' | b'\\') {
+            return false;
+        }
+    }
+    true
 }
 
 fn push_char(to: &mut String, c: char) {
