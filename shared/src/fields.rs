@@ -29,11 +29,11 @@ impl Fields {
     pub fn put_parts(&mut self, name: &str, parts: &[&str]) {
         self.count += 1;
         self.lines.push_str(name);
-        self.lines.push_str("\n");
+        self.lines.push('\n');
         for part in parts {
             push_line(&mut self.lines, part);
         }
-        self.lines.push_str("\n");
+        self.lines.push('\n');
     }
 
     /// Adds a field whose value is a number.

@@ -94,21 +94,21 @@ impl Object {
 /// Adds the name of a member to an object that is being written.
 pub fn push_name(to: &mut String, name: &str) {
     if to.as_bytes().last() != Some(&b'{') {
-        to.push_str(",");
+        to.push(',');
     }
     push_text(to, name);
-    to.push_str(":");
+    to.push(':');
 }
 
 /// Adds a text, in quotes.
 pub fn push_text(to: &mut String, text: &str) {
-    to.push_str("\"");
+    to.push('"');
     if is_plain(text) {
         to.push_str(text);
     } else {
         text.chars().for_each(|c| push_char(to, c));
     }
-    to.push_str("\"");
+    to.push('"');
 }
 
 /// A loop: where code is to be small, an iterator's closure is a call for every byte.

@@ -38,7 +38,7 @@ impl<K: AsRef<[u8]>, V> Cache<K, V> {
     }
 
     /// A value that is asked for.
-    pub fn get(&mut self, key: impl AsRef<[u8]>) -> Option<&mut V> {
+    pub fn get<Q: AsRef<[u8]> + ?Sized>(&mut self, key: &Q) -> Option<&mut V> {
         let place = self.find(key.as_ref())?;
         let entry = self.entries.get_mut(place)?;
         entry.used = true;
@@ -46,13 +46,13 @@ impl<K: AsRef<[u8]>, V> Cache<K, V> {
     }
 
     /// A value that is looked at by the way.
-    pub fn peek(&self, key: impl AsRef<[u8]>) -> Option<&V> {
+    pub fn peek<Q: AsRef<[u8]> + ?Sized>(&self, key: &Q) -> Option<&V> {
         let place = self.find(key.as_ref())?;
         self.entries.get(place).map(|entry| &entry.value)
     }
 
     /// A value that is changed by the way.
-    pub fn peek_mut(&mut self, key: impl AsRef<[u8]>) -> Option<&mut V> {
+    pub fn peek_mut<Q: AsRef<[u8]> + ?Sized>(&mut self, key: &Q) -> Option<&mut V> {
         let place = self.find(key.as_ref())?;
         self.entries.get_mut(place).map(|entry| &mut entry.value)
     }
@@ -186,7 +186,7 @@ mod tests {
         // The hand passes over all once.
         assert!(cache.place("3".to_owned(), || 3).1.is_some());
         let kept: Vec<u32> = (0..4)
-            .filter(|n| cache.peek(n.to_string()).is_some())
+            .filter(|n| cache.peek(&n.to_string()).is_some())
             .collect();
         assert_eq!(kept.len(), 3);
         assert_eq!(cache.get("3"), Some(&mut 3));
@@ -206,9 +206,9 @@ mod tests {
         let mut cache = Cache::new(2, &[7; 16]);
         for n in 0..100_u32 {
             cache.put((n % 5).to_string(), n);
-            assert_eq!(cache.peek((n % 5).to_string()), Some(&n));
+            assert_eq!(cache.peek(&(n % 5).to_string()), Some(&n));
         }
         cache.clear();
-        assert!((0..5).all(|n| cache.peek(n.to_string()).is_none()));
+        assert!((0..5).all(|n| cache.peek(&n.to_string()).is_none()));
     }
 }

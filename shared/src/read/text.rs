@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::Json;
 
 /// How deep lists and objects may stand in each other: reading them takes stack.
-const MAX_DEPTH: usize = 128;
+const MAX_DEPTH: usize = 127;
 
 /// The tree of a text; `None` when it is not JSON.
 pub fn parse(text: &str) -> Option<Json<'_>> {
@@ -52,11 +52,10 @@ impl<'a> Reader<'a> {
     }
 
     fn value(&mut self, depth: usize) -> Option<Json<'a>> {
-        let inside = depth.checked_sub(1)?;
         self.skip_space();
         match self.peek()? {
-            b'{' => self.object(inside),
-            b'[' => self.list(inside),
+            b'{' => self.object(depth.checked_sub(1)?),
+            b'[' => self.list(depth.checked_sub(1)?),
             b'"' => self.string().map(Json::Text),
             b't' => self.word("true", Json::Flag(true)),
             b'f' => self.word("false", Json::Flag(false)),
