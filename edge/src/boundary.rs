@@ -5,6 +5,7 @@
 //! promises and header fields, far more than the decision itself: so there is one crossing and no promise.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 
 use js_sys::Promise;
@@ -183,15 +184,20 @@ impl Gate {
     /// Does what is to be done after an answer.
     pub fn background(&self, now: f64) -> Option<Promise> {
         let work = GateCode::background(&self.code, now as Millis)?;
-        Some(future_to_promise(async move {
+        Some(promise(Box::pin(async move {
             work.await;
-            Ok(JsValue::UNDEFINED)
-        }))
+            JsValue::UNDEFINED
+        })))
     }
 }
 
 fn planned(plan: impl Future<Output = String> + 'static) -> Promise {
-    future_to_promise(async move { Ok(JsValue::from_str(&plan.await)) })
+    promise(Box::pin(async move { JsValue::from_str(&plan.await) }))
+}
+
+/// Boxed, so that what drives a promise is compiled once and not for each kind of work.
+fn promise(work: Pin<Box<dyn Future<Output = JsValue>>>) -> Promise {
+    future_to_promise(async move { Ok(work.await) })
 }
 
 /// The code of a guard. Every method that touches storage runs inside one storage transaction.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::base62;
-use crate::read;
+use crate::wire;
 
 /// The deepest a tree of accounts may go, root included.
 pub const MAX_DEPTH: usize = 8;
@@ -42,7 +42,7 @@ pub struct AccountRecord {
     pub deleted: bool,
 }
 
-read!(AccountRecord {
+wire!(AccountRecord {
     id: "id",
     version: "version",
     ancestors: "ancestors" or Vec::new(),

@@ -5,11 +5,10 @@
 
 use std::fmt;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use crate::base64;
 use crate::json::Object;
 use crate::secret::Secret;
 
@@ -77,11 +76,11 @@ impl Signer {
         let mut jwt = String::with_capacity(512);
         jwt.push_str(HEADER);
         jwt.push('.');
-        URL_SAFE_NO_PAD.encode_string(payload.finish(), &mut jwt);
+        jwt.push_str(&base64::encode_url(payload.finish().as_bytes()));
         if let Some(mut mac) = self.0.clone() {
             mac.update(jwt.as_bytes());
             jwt.push('.');
-            URL_SAFE_NO_PAD.encode_string(mac.finalize().into_bytes(), &mut jwt);
+            jwt.push_str(&base64::encode_url(&mac.finalize().into_bytes()));
         }
         jwt
     }

@@ -2,6 +2,7 @@
 
 use crate::origin::{Origin, admits};
 use crate::record::CorsPolicy;
+use crate::text;
 
 /// Headers that scripts may always read: Keyward's own.
 const EXPOSED: &str = "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, RateLimit, RateLimit-Policy, \
@@ -53,11 +54,11 @@ pub const PREFLIGHT_VARY: &str =
 fn allowed_methods(policy: &CorsPolicy) -> String {
     let listed = policy.allowed_methods.iter().map(|method| {
         let capitals = method.to_ascii_uppercase();
-        let is_common = DEFAULT_METHODS.split(", ").any(|one| one == capitals);
+        let is_common = DEFAULT_METHODS.split(',').any(|one| one.trim() == capitals);
         if is_common { capitals } else { method.clone() }
     });
     let listed: Vec<String> = listed.collect();
-    match listed.join(", ") {
+    match text::join(&listed, ", ") {
         none if none.is_empty() => DEFAULT_METHODS.to_owned(),
         all if policy.allow_credentials && listed.iter().any(|m| m == "*") => {
             format!("{DEFAULT_METHODS}, {all}")

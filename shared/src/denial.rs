@@ -7,6 +7,7 @@ use crate::lease::QuotaRefusal;
 use crate::permission::Permission;
 use crate::ratelimit::whole_seconds;
 use crate::record::RateLimits;
+use crate::text;
 use crate::window::Window;
 
 pub use refusal::Refusal;
@@ -264,7 +265,7 @@ impl Denial {
             Self::UnknownApi => "No API is served on this host".into(),
             Self::UnknownRoute => "No route is listed for this path".into(),
             Self::MethodNotAllowed { allow } => {
-                format!("This path takes the methods {}", allow.join(", "))
+                format!("This path takes the methods {}", text::join(allow, ", "))
             }
             Self::BadRequest { detail, .. } => detail.clone(),
             Self::UpstreamUnreachable => "The API could not be reached".into(),
@@ -287,7 +288,7 @@ impl Denial {
 
 fn names(windows: &[Window]) -> String {
     let names: Vec<_> = windows.iter().map(|w| w.name()).collect();
-    names.join(", ")
+    text::join(&names, ", ")
 }
 
 #[cfg(test)]

@@ -71,14 +71,24 @@ impl Fields {
 
 /// Adds text that must stay on its line.
 pub fn push_line(to: &mut String, text: &str) {
-    if text.bytes().any(|b| b == b'\n' || b == b'\r') {
+    if is_one_line(text) {
+        to.push_str(text);
+    } else {
         to.extend(text.chars().map(|c| match c {
             '\n' | '\r' => ' ',
             other => other,
         }));
-    } else {
-        to.push_str(text);
     }
+}
+
+/// A loop: where code is to be small, an iterator's closure is a call for every byte.
+fn is_one_line(text: &str) -> bool {
+    for b in text.as_bytes() {
+        if matches!(b, b'\n' | b'\r') {
+            return false;
+        }
+    }
+    true
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Which API answers for a host: exact, then wildcard, then default.
 
+use crate::text;
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
@@ -108,7 +109,7 @@ pub fn candidates(host: &str) -> Vec<String> {
     let mut names = Vec::new();
     let mut add = |name: String| {
         if let Some(port) = port {
-            names.push([name.as_str(), ":", port].concat());
+            names.push(text::join(&[name.as_str(), port], ":"));
         }
         names.push(name);
     };
@@ -119,7 +120,7 @@ pub fn candidates(host: &str) -> Vec<String> {
         let Some((_, domain)) = rest.and_then(|name| name.split_once('.')) else {
             break;
         };
-        add(["*.", domain].concat());
+        add(text::join(&["*.", domain], ""));
         rest = Some(domain);
     }
     names.push(DEFAULT.to_owned());

@@ -1,11 +1,10 @@
 //! IP allow-lists: single addresses and CIDR ranges, IPv4 and IPv6.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::{IpNet, Ipv4Net};
 use serde::Serialize;
 
-use crate::read;
+use crate::wire;
 
 /// The bits before an IPv4 address written as an IPv6 one (RFC 4291, section 2.5.5.2).
 const MAPPED_PREFIX: u8 = 96;
@@ -15,7 +14,12 @@ const MAPPED_PREFIX: u8 = 96;
 /// IPv4 addresses written as IPv6 ones (`::ffff:203.0.113.7`) are taken for what they are, here as in requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(into = "String")]
-pub struct IpRange(IpNet);
+pub struct IpRange {
+    /// The first address of the block, as bits of an IPv6 one.
+    first: u128,
+    /// How many bits the addresses of the block share.
+    shared: u8,
+}
 
 /// Why a text is no IP range.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,28 +27,130 @@ pub struct IpRange(IpNet);
 pub struct IpRangeError;
 
 impl IpRange {
+    const NONE: Self = Self {
+        first: 0,
+        shared: 128,
+    };
+
     /// Reads an address or CIDR block. Host bits are dropped: `10.1.2.3/8` is `10.0.0.0/8`.
     ///
     /// # Errors
     /// [`IpRangeError`] for anything else.
     pub fn parse(text: &str) -> Result<Self, IpRangeError> {
-        let net = match text.parse::<IpNet>() {
-            Ok(net) => net.trunc(),
-            Err(_) => IpNet::from(text.parse::<IpAddr>().map_err(|_| IpRangeError)?),
+        let (address, length) = match text.split_once('/') {
+            Some((address, length)) => (address, Some(length)),
+            None => (text, None),
         };
-        Ok(Self(plain(net)))
+        let ip: IpAddr = address.parse().map_err(|_| IpRangeError)?;
+        let (before, most) = match ip {
+            IpAddr::V4(_) => (MAPPED_PREFIX, 32),
+            IpAddr::V6(_) => (0, 128),
+        };
+        let length = match length {
+            Some(length) => prefix_length(length, most).ok_or(IpRangeError)?,
+            None => most,
+        };
+        let shared = before + length;
+        let host_bits = u128::MAX.checked_shr(u32::from(shared)).unwrap_or(0);
+        let first = bits(ip) & !host_bits;
+        Ok(Self { first, shared })
     }
 
-    fn contains(&self, ip: IpAddr) -> bool {
-        self.0.contains(&ip)
+    fn contains(&self, ip: u128) -> bool {
+        let differing = (self.first ^ ip).leading_zeros() < u32::from(self.shared);
+        !differing && self.is_v4() == is_v4(ip)
+    }
+
+    /// A block of IPv6 that reaches further than the IPv4 addresses is one of IPv6.
+    fn is_v4(&self) -> bool {
+        self.shared >= MAPPED_PREFIX && is_v4(self.first)
+    }
+
+    fn to_text(self) -> String {
+        let (mut text, length) = if self.is_v4() {
+            let v4 = Ipv4Addr::from_bits(self.first as u32);
+            (v4_text(v4), self.shared - MAPPED_PREFIX)
+        } else {
+            (v6_text(Ipv6Addr::from_bits(self.first)), self.shared)
+        };
+        text.push('/');
+        text.push_str(itoa::Buffer::new().format(length));
+        text
     }
 }
 
-read!(IpRange: IpRange::parse, "an address or a range of addresses" or Self(IpNet::default()));
+wire!(IpRange: IpRange::parse, "an address or a range of addresses" or Self::NONE);
 
 impl From<IpRange> for String {
     fn from(range: IpRange) -> Self {
-        range.0.to_string()
+        range.to_text()
+    }
+}
+
+/// Digits, no more than the longest length has.
+fn prefix_length(text: &str, most: u8) -> Option<u8> {
+    let fits = text.len() <= if most > 99 { 3 } else { 2 };
+    let is_number = fits && text.bytes().all(|b| b.is_ascii_digit());
+    let length = is_number.then(|| text.parse().ok())??;
+    (length <= most).then_some(length)
+}
+
+/// An address as the bits of an IPv6 one.
+fn bits(ip: IpAddr) -> u128 {
+    match ip {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(v6) => v6.to_bits(),
+    }
+}
+
+fn is_v4(bits: u128) -> bool {
+    bits >> 32 == 0xffff
+}
+
+fn v4_text(ip: Ipv4Addr) -> String {
+    let mut text = String::with_capacity(20);
+    for (index, octet) in ip.octets().into_iter().enumerate() {
+        if index > 0 {
+            text.push('.');
+        }
+        text.push_str(itoa::Buffer::new().format(octet));
+    }
+    text
+}
+
+/// An IPv6 address as RFC 5952 has it, without any IPv4 address in it: so do browsers.
+pub fn v6_text(ip: Ipv6Addr) -> String {
+    let segments = ip.segments();
+    // The first of the longest runs of zeros is left out.
+    let (mut gap, mut run) = (0..0, 0);
+    for (index, segment) in segments.into_iter().enumerate() {
+        run = if segment == 0 { run + 1 } else { 0 };
+        if run > 1 && run > gap.len() {
+            gap = index + 1 - run..index + 1;
+        }
+    }
+    let mut text = String::with_capacity(44);
+    for (index, segment) in segments.into_iter().enumerate() {
+        if gap.contains(&index) {
+            if index == gap.start {
+                text.push_str("::");
+            }
+            continue;
+        }
+        if !text.is_empty() && !text.ends_with(':') {
+            text.push(':');
+        }
+        push_hex(&mut text, segment);
+    }
+    text
+}
+
+/// Hexadecimal digits without leading zeros.
+fn push_hex(to: &mut String, number: u16) {
+    for shift in [12, 8, 4, 0] {
+        if number >> shift > 0 || shift == 0 {
+            to.extend(char::from_digit(u32::from(number >> shift) & 15, 16));
+        }
     }
 }
 
@@ -54,25 +160,8 @@ pub fn allowed(list: &[IpRange], ip: Option<IpAddr>) -> bool {
         return true;
     }
     // An IPv4 client on a dual-stack socket shows up as ::ffff:a.b.c.d and is the same client.
-    ip.map(|ip| match ip {
-        IpAddr::V6(v6) => unmap(v6),
-        v4 @ IpAddr::V4(_) => v4,
-    })
-    .is_some_and(|ip| list.iter().any(|range| range.contains(ip)))
-}
-
-/// A block of IPv4 addresses written as IPv6 ones, as the IPv4 block that it is.
-fn plain(net: IpNet) -> IpNet {
-    let IpNet::V6(v6) = net else { return net };
-    let v4 = v6.network().to_ipv4_mapped();
-    let length = v6.prefix_len().checked_sub(MAPPED_PREFIX);
-    v4.zip(length)
-        .and_then(|(v4, length)| Ipv4Net::new(v4, length).ok())
-        .map_or(net, IpNet::V4)
-}
-
-fn unmap(v6: Ipv6Addr) -> IpAddr {
-    v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4)
+    ip.map(bits)
+        .is_some_and(|ip| list.iter().any(|range| range.contains(ip)))
 }
 
 #[cfg(test)]

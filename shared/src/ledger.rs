@@ -9,9 +9,9 @@ mod open;
 use serde::Serialize;
 
 use crate::Millis;
-use crate::read;
 use crate::record::RateLimits;
 use crate::window::{Counter, DAY_MS, Window};
+use crate::wire;
 use open::{OpenLease, OpenLeases};
 
 /// How long after a lease's end its report still gives units back. Later reports change nothing.
@@ -33,7 +33,7 @@ pub struct Ledger {
     open: OpenLeases,
 }
 
-read!(Ledger {
+wire!(Ledger {
     latest: "latest" or 0,
     minute: "minute" or Counter::default(),
     hour: "hour" or Counter::default(),
@@ -84,7 +84,7 @@ pub struct Standing {
     pub reset_in: Millis,
 }
 
-read!(Standing {
+wire!(Standing {
     window: "window",
     limit: "limit",
     left: "left",

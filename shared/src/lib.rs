@@ -15,6 +15,8 @@
 pub mod account;
 pub mod assertion;
 pub mod base62;
+pub mod base64;
+pub mod by_name;
 pub mod columns;
 pub mod cors;
 pub mod credential;
@@ -41,10 +43,12 @@ pub mod report;
 pub mod resource;
 pub mod route;
 pub mod secret;
+pub mod text;
 pub mod token;
 pub mod usage;
 pub mod webhook;
 pub mod window;
+pub mod write;
 
 /// A point in time: milliseconds since the Unix epoch, or a span of milliseconds.
 pub type Millis = u64;

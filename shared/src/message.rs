@@ -7,12 +7,13 @@ use serde::Serialize;
 use crate::Millis;
 use crate::account::AccountRecord;
 use crate::ledger::Standing;
-use crate::read;
 use crate::read::Members;
 use crate::record::{KeyRecord, Record};
 use crate::token::KeyHash;
 use crate::usage::UsageRow;
 use crate::window::Window;
+use crate::wire;
+use crate::write::member;
 
 /// The most records in one push.
 pub const MAX_PUSH_RECORDS: usize = 500;
@@ -38,7 +39,7 @@ pub struct GuardCall {
     pub report: Option<Report>,
 }
 
-read!(GuardCall {
+wire!(GuardCall {
     gate: "gate" or String::new(),
     ask: "ask",
     account: "account",
@@ -59,7 +60,7 @@ pub struct KeyAsk {
     pub need: u32,
 }
 
-read!(KeyAsk {
+wire!(KeyAsk {
     hash: "hash",
     version: "version",
     want: "want",
@@ -78,7 +79,7 @@ pub struct Report {
     pub usage: Vec<UsageRow>,
 }
 
-read!(Report {
+wire!(Report {
     seq: "seq",
     settled: "settled",
     usage: "usage"
@@ -96,7 +97,7 @@ pub struct Settled {
     pub spent: u32,
 }
 
-read!(Settled {
+wire!(Settled {
     key: "key",
     lease: "lease",
     spent: "spent"
@@ -117,7 +118,7 @@ pub struct GuardAnswer {
     pub acknowledged: Option<u64>,
 }
 
-read!(GuardAnswer {
+wire!(GuardAnswer {
     key: "key",
     account: "account",
     acknowledged: "acknowledged"
@@ -168,7 +169,7 @@ pub enum KeyAnswer {
 
 impl KeyAnswer {
     fn from_members(members: &mut Members<'_, '_>) -> Self {
-        match &*members.take_text("is") {
+        match members.take_text("is") {
             "stale" => Self::Stale {
                 record: members.take("record"),
             },
@@ -196,9 +197,51 @@ impl KeyAnswer {
             }
         }
     }
+
+    fn put_members(&self, to: &mut String) {
+        let mut is = |word: &str| member(to, "is", &word);
+        match self {
+            Self::Unknown { ttl } => {
+                is("unknown");
+                member(to, "ttl", ttl);
+            }
+            Self::Stale { record } => {
+                is("stale");
+                member(to, "record", record);
+            }
+            Self::Current { ttl } => {
+                is("current");
+                member(to, "ttl", ttl);
+            }
+            Self::Granted {
+                lease,
+                units,
+                ttl,
+                standing,
+            } => {
+                is("granted");
+                member(to, "lease", lease);
+                member(to, "units", units);
+                member(to, "ttl", ttl);
+                member(to, "standing", standing);
+            }
+            Self::Exhausted {
+                retry_in,
+                violated,
+                ttl,
+                standing,
+            } => {
+                is("exhausted");
+                member(to, "retryIn", retry_in);
+                member(to, "violated", violated);
+                member(to, "ttl", ttl);
+                member(to, "standing", standing);
+            }
+        }
+    }
 }
 
-read!(KeyAnswer: Self::from_members);
+wire!(KeyAnswer: Self::from_members, Self::put_members);
 
 /// Control plane → edge: records to apply. Signed (see [`crate::webhook`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -208,7 +251,7 @@ pub struct PushBatch {
     pub records: Vec<Record>,
 }
 
-read!(PushBatch { records: "records" });
+wire!(PushBatch { records: "records" });
 
 /// Edge → control plane: the answer to a push. Sent only when every record is in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -220,7 +263,7 @@ pub struct PushReceipt {
     pub known: u64,
 }
 
-read!(PushReceipt {
+wire!(PushReceipt {
     applied: "applied",
     known: "known"
 });
@@ -237,7 +280,7 @@ pub struct GuardPush {
     pub records: Vec<Record>,
 }
 
-read!(GuardPush {
+wire!(GuardPush {
     guard: "guard",
     delivery: "delivery",
     records: "records"
@@ -258,7 +301,7 @@ pub enum GuardPushAnswer {
 
 impl GuardPushAnswer {
     fn from_members(members: &mut Members<'_, '_>) -> Self {
-        match &*members.take_text("is") {
+        match members.take_text("is") {
             "applied" => Self::Applied {
                 newer: members.take("newer"),
             },
@@ -269,9 +312,19 @@ impl GuardPushAnswer {
             }
         }
     }
+
+    fn put_members(&self, to: &mut String) {
+        match self {
+            Self::Applied { newer } => {
+                member(to, "is", &"applied");
+                member(to, "newer", newer);
+            }
+            Self::Replayed => member(to, "is", &"replayed"),
+        }
+    }
 }
 
-read!(GuardPushAnswer: Self::from_members);
+wire!(GuardPushAnswer: Self::from_members, Self::put_members);
 
 /// Guard → control plane: usage, in batches that count up. Applied once for each guard and `seq`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -287,7 +340,7 @@ pub struct UsageBatch {
     pub rows: Vec<UsageRow>,
 }
 
-read!(UsageBatch {
+wire!(UsageBatch {
     guard: "guard",
     account: "account",
     seq: "seq",
@@ -302,4 +355,4 @@ pub struct UsageReceipt {
     pub seq: u64,
 }
 
-read!(UsageReceipt { seq: "seq" });
+wire!(UsageReceipt { seq: "seq" });

@@ -5,7 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde::Serialize;
 
-use crate::read;
+use crate::ip::v6_text;
+use crate::wire;
 
 /// The longest origin or pattern, in characters.
 pub const MAX_ORIGIN: usize = 300;
@@ -54,7 +55,8 @@ impl<'a> Serialised<'a> {
     /// says nothing. Whether `xn--…` is a name that IDNA allows is not asked: that takes Unicode's tables, and a name that
     /// is not allowed is nobody's host.
     fn parse(text: &'a str) -> Option<Self> {
-        let (scheme, authority) = text.split_once("://")?;
+        let (scheme, rest) = text.split_once(':')?;
+        let authority = rest.strip_prefix("//")?;
         let fits = text.len() <= MAX_ORIGIN
             && match scheme {
                 "http" => is_authority(authority, 80),
@@ -121,14 +123,6 @@ fn is_v6_host(host: &str) -> bool {
     text.is_some_and(|text| text.parse::<Ipv6Addr>().is_ok_and(|ip| v6_text(ip) == text))
 }
 
-/// As RFC 5952 and std have it, but for the addresses in which std writes an IPv4 address: browsers write none.
-fn v6_text(ip: Ipv6Addr) -> String {
-    match ip.segments() {
-        [0, 0, 0, 0, 0, 0xffff, high, low] => format!("::ffff:{high:x}:{low:x}"),
-        _ => ip.to_string(),
-    }
-}
-
 /// Schemes of the URL Standard whose origin is another one's or none, and those that are never an origin in HTTP.
 const NO_APP: [&str; 8] = [
     "about",
@@ -185,6 +179,10 @@ impl OriginPattern {
         Ok(Self { text, kind })
     }
 
+    fn to_text(&self) -> &str {
+        &self.text
+    }
+
     /// Whether the pattern is `*`: every tuple origin.
     pub fn is_any(&self) -> bool {
         self.kind == Kind::Any
@@ -227,7 +225,7 @@ impl Kind {
     }
 }
 
-read!(OriginPattern: OriginPattern::parse, "an origin, a pattern of origins or *" or Self {
+wire!(OriginPattern: OriginPattern::parse, "an origin, a pattern of origins or *" or Self {
     text: String::new(),
     kind: Kind::Exact,
 });

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::read;
+use crate::wire;
 
 /// The longest permission, in characters.
 pub const MAX_PERMISSION: usize = 128;
@@ -47,6 +47,10 @@ impl Permission {
         Ok(Self(text.to_owned()))
     }
 
+    fn to_text(&self) -> &str {
+        self.as_str()
+    }
+
     /// As written.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -66,7 +70,7 @@ impl Permission {
     }
 }
 
-read!(Permission: Permission::parse, "a permission" or Self(String::new()));
+wire!(Permission: Permission::parse, "a permission" or Self(String::new()));
 
 impl From<Permission> for String {
     fn from(permission: Permission) -> Self {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::json::Object;
+use crate::text;
 
 /// The media type of a problem.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -25,7 +26,7 @@ impl Kind<'_> {
         let mut body = Object::default();
         body.raw(
             "type",
-            &["\"urn:keyward:problem:", self.code, "\""].concat(),
+            &text::join(&["\"urn:keyward:problem:", self.code, "\""], ""),
         )
         .text("title", self.title)
         .number("status", u64::from(self.status))

@@ -6,6 +6,7 @@
 //! way of the tree, so that there is one description of each.
 
 mod plain;
+mod text;
 mod tree;
 
 use std::borrow::Cow;
@@ -68,7 +69,7 @@ pub trait FromJson: Sized {
 
     /// Reads a value. When it does not fit, that is noted, and something stands in for it: a way out at every member of
     /// every type, with all that was read until there to be dropped, is three times the code.
-    fn read(json: Json<'_>, faults: &mut Faults) -> Self;
+    fn read(json: &Json<'_>, faults: &mut Faults) -> Self;
 
     /// What stands in.
     fn stand_in() -> Self;
@@ -77,7 +78,7 @@ pub trait FromJson: Sized {
     ///
     /// # Errors
     /// [`Misfit`], of the first member that does not fit. Members that nothing is known of are passed over.
-    fn from_json(json: Json<'_>) -> Result<Self, Misfit> {
+    fn from_json(json: &Json<'_>) -> Result<Self, Misfit> {
         let mut faults = Faults::default();
         let value = Self::read(json, &mut faults);
         faults.or(value)
@@ -89,7 +90,7 @@ pub trait FromJson: Sized {
 /// # Errors
 /// [`Misfit`] for what is not JSON or does not fit.
 pub fn from_str<T: FromJson>(text: &str) -> Result<T, Misfit> {
-    T::from_json(parse(text)?)
+    T::from_json(&parse(text)?)
 }
 
 /// Reads a text into a tree.
@@ -97,71 +98,60 @@ pub fn from_str<T: FromJson>(text: &str) -> Result<T, Misfit> {
 /// # Errors
 /// [`Misfit`] for what is not JSON.
 pub fn parse(text: &str) -> Result<Json<'_>, Misfit> {
-    serde_json::from_str(text).map_err(|_| Misfit::wanted("JSON"))
+    text::parse(text).ok_or(Misfit::wanted("JSON"))
 }
 
 /// The members of an object, to be taken one by one.
 #[derive(Debug)]
 pub struct Members<'a, 'f> {
-    left: Vec<(Cow<'a, str>, Json<'a>)>,
+    all: &'a [(Cow<'a, str>, Json<'a>)],
     faults: &'f mut Faults,
 }
 
 impl<'a, 'f> Members<'a, 'f> {
     /// Those of an object; of any other value none.
-    pub fn of(json: Json<'a>, faults: &'f mut Faults) -> Self {
-        let left = match json {
-            Json::Object(members) => members,
+    pub fn of(json: &'a Json<'a>, faults: &'f mut Faults) -> Self {
+        let all = match json {
+            Json::Object(members) => members.as_slice(),
             _ => {
                 faults.wanted("an object");
-                Vec::new()
+                &[]
             }
         };
-        Self { left, faults }
+        Self { all, faults }
     }
 
     /// Takes a member.
     pub fn take<T: FromJson>(&mut self, name: &'static str) -> T {
-        let none_before = self.faults.0.is_none();
-        let value = match self.find(name) {
+        let sound = self.faults.0.is_none();
+        let value = match self.find(name, T::MAY_BE_MISSING) {
             Some(json) => T::read(json, self.faults),
-            None if T::MAY_BE_MISSING => T::stand_in(),
-            None => {
-                self.wanted("there");
-                T::stand_in()
-            }
+            None => T::stand_in(),
         };
-        self.name_fault(none_before, name);
+        self.name_fault(sound, name);
         value
     }
 
     /// Takes a member that may be missing.
     pub fn take_or<T: FromJson>(&mut self, name: &'static str, other: T) -> T {
-        let none_before = self.faults.0.is_none();
-        let value = match self.find(name) {
+        let sound = self.faults.0.is_none();
+        let value = match self.find(name, true) {
             Some(json) => T::read(json, self.faults),
             None => other,
         };
-        self.name_fault(none_before, name);
+        self.name_fault(sound, name);
         value
     }
 
     /// Takes a text, as it was written; empty where it is none.
-    pub fn take_text(&mut self, name: &'static str) -> Cow<'a, str> {
-        let none_before = self.faults.0.is_none();
-        if let Some(Json::Text(text)) = self.find(name) {
+    pub fn take_text(&mut self, name: &'static str) -> &'a str {
+        let sound = self.faults.0.is_none();
+        if let Some(Json::Text(text)) = self.find(name, true) {
             return text;
         }
         self.wanted("a text");
-        self.name_fault(none_before, name);
-        Cow::Borrowed("")
-    }
-
-    /// Refuses members that were not taken: for what people write, where an unknown one is a mistake.
-    pub fn only(&mut self) {
-        if !self.left.is_empty() {
-            self.wanted("without unknown members");
-        }
+        self.name_fault(sound, name);
+        ""
     }
 
     /// Notes what would have fitted.
@@ -169,19 +159,26 @@ impl<'a, 'f> Members<'a, 'f> {
         self.faults.wanted(wanted);
     }
 
-    fn find(&mut self, name: &'static str) -> Option<Json<'a>> {
-        let place = self.left.iter().position(|(member, _)| member == name)?;
-        let (_, value) = self.left.swap_remove(place);
-        // Two readers could differ on which of them counts.
-        if self.left.iter().any(|(member, _)| member == name) {
-            self.wanted("there once");
+    fn find(&mut self, name: &'static str, may_be_missing: bool) -> Option<&'a Json<'a>> {
+        let mut found = None;
+        for (member, json) in self.all {
+            if member == name {
+                // Two readers could differ on which of them counts.
+                if found.is_some() {
+                    self.wanted("there once");
+                }
+                found = Some(json);
+            }
         }
-        Some(value)
+        if found.is_none() && !may_be_missing {
+            self.wanted("there");
+        }
+        found
     }
 
     /// A fault that came up with a member is that member's, unless it is already a member's within.
-    fn name_fault(&mut self, none_before: bool, name: &'static str) {
-        if let (true, Some(misfit)) = (none_before, &mut self.faults.0) {
+    fn name_fault(&mut self, sound: bool, name: &'static str) {
+        if let (true, Some(misfit)) = (sound, &mut self.faults.0) {
             misfit.member.get_or_insert(name);
         }
     }
@@ -192,72 +189,94 @@ impl<'a, 'f> Members<'a, 'f> {
 /// # Errors
 /// Those of the deserializer, and a [`Misfit`] as one of them.
 pub fn deserialize<'de, T: FromJson, D: Deserializer<'de>>(source: D) -> Result<T, D::Error> {
-    T::from_json(Json::deserialize(source)?).map_err(D::Error::custom)
+    T::from_json(&Json::deserialize(source)?).map_err(D::Error::custom)
 }
 
-/// Says how a type is read: an object by its members, `read!(Type { field: "member", other: "other" or 1 })`; a word
-/// by what it stands for, `read!(Type: "word" => Variant, _ => Other)`; a text that has a reader of its own,
-/// `read!(Type: a_reader, "what it is")`, with `or a_value` for what stands in where there is no default; an object with a
-/// way of its own, `read!(Type: Self::from_members)`.
+/// Says how a type is read and written: an object by its members, `wire!(Type { field: "member", other: "other" or 1 })`; a
+/// word by what it stands for, `wire!(Type: "word" => Variant, _ | "last" => Other)`; a text that has a reader of its own, and
+/// `to_text`, `wire!(Type: a_reader, "what it is")`, with `or a_value` for what stands in where there is no default; an object
+/// with ways of its own, `wire!(Type: Self::from_members, Self::put_members)`.
 #[macro_export]
-macro_rules! read {
-    ($type:ident: Self::from_members) => {
-        $crate::read!(@impl $type,
+macro_rules! wire {
+    ($type:ident: Self::from_members, Self::put_members) => {
+        $crate::wire!(@impl $type,
             (json, faults) => Self::from_members(&mut $crate::read::Members::of(json, faults)),
-            Self::read($crate::read::Json::Null, &mut $crate::read::Faults::default()));
+            Self::read(&$crate::read::Json::Null, &mut $crate::read::Faults::default()),
+            (value, to) => {
+                to.push('{');
+                value.put_members(to);
+                to.push('}');
+            });
     };
     ($type:ident { $($field:ident: $name:literal $(or $other:expr)?),+ $(,)? }) => {
         impl $type {
             pub(crate) fn from_members(members: &mut $crate::read::Members<'_, '_>) -> Self {
-                Self { $($field: $crate::read!(@take members, $name $(, $other)?)),+ }
+                Self { $($field: $crate::wire!(@take members, $name $(, $other)?)),+ }
+            }
+
+            pub(crate) fn put_members(&self, to: &mut String) {
+                $($crate::write::member(to, $name, &self.$field);)+
             }
         }
-        $crate::read!($type: Self::from_members);
+        $crate::wire!($type: Self::from_members, Self::put_members);
     };
     (@take $members:ident, $name:literal) => { $members.take($name) };
     (@take $members:ident, $name:literal, $other:expr) => { $members.take_or($name, $other) };
-    ($type:ident: $($word:literal => $variant:ident,)+ _ => $other:ident) => {
-        $crate::read!(@impl $type, (json, faults) => match json {
+    ($type:ident: $($word:literal => $variant:ident,)+ _ | $last:literal => $other:ident) => {
+        $crate::wire!(@impl $type, (json, faults) => match json {
             $($crate::read::Json::Text(word) if word == $word => Self::$variant,)+
             $crate::read::Json::Text(_) => Self::$other,
             _ => {
                 faults.wanted("a word");
                 Self::$other
             }
-        }, Self::$other);
+        }, Self::$other, (value, to) => $crate::json::push_text(to, match value {
+            $(Self::$variant => $word,)+
+            Self::$other => $last,
+        }));
     };
     ($type:ident: $first:literal => $stand_in:ident $(, $word:literal => $variant:ident)*) => {
-        $crate::read!(@impl $type, (json, faults) => match json {
+        $crate::wire!(@impl $type, (json, faults) => match json {
             $crate::read::Json::Text(word) if word == $first => Self::$stand_in,
             $($crate::read::Json::Text(word) if word == $word => Self::$variant,)*
             _ => {
                 faults.wanted("one of the known words");
                 Self::$stand_in
             }
-        }, Self::$stand_in);
+        }, Self::$stand_in, (value, to) => $crate::json::push_text(to, match value {
+            Self::$stand_in => $first,
+            $(Self::$variant => $word,)*
+        }));
     };
     ($type:ident: $reader:expr, $wanted:literal) => {
-        $crate::read!($type: $reader, $wanted or Self::default());
+        $crate::wire!($type: $reader, $wanted or Self::default());
     };
     ($type:ident: $reader:expr, $wanted:literal or $stand_in:expr) => {
-        $crate::read!(@impl $type, (json, faults) => {
+        $crate::wire!(@impl $type, (json, faults) => {
             if let $crate::read::Json::Text(text) = json
-                && let Ok(value) = $reader(&text)
+                && let Ok(value) = $reader(text)
             {
                 return value;
             }
             faults.wanted($wanted);
             $stand_in
-        }, $stand_in);
+        }, $stand_in, (value, to) => $crate::json::push_text(to, &value.to_text()));
     };
-    (@impl $type:ident, ($json:ident, $faults:ident) => $read:expr, $stand_in:expr) => {
+    (@impl $type:ident, ($json:ident, $faults:ident) => $read:expr, $stand_in:expr,
+        ($value:ident, $to:ident) => $write:expr) => {
         impl $crate::read::FromJson for $type {
-            fn read($json: $crate::read::Json<'_>, $faults: &mut $crate::read::Faults) -> Self {
+            fn read($json: &$crate::read::Json<'_>, $faults: &mut $crate::read::Faults) -> Self {
                 $read
             }
 
             fn stand_in() -> Self {
                 $stand_in
+            }
+        }
+        impl $crate::write::ToJson for $type {
+            fn write(&self, $to: &mut String) {
+                let $value = self;
+                $write
             }
         }
         impl<'de> serde::Deserialize<'de> for $type {

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 #[derive(Debug, PartialEq)]
@@ -8,7 +10,7 @@ struct Thing {
     list: Vec<u64>,
 }
 
-read!(Thing { id: "id", count: "count" or 7, note: "note", list: "list" or Vec::new() });
+wire!(Thing { id: "id", count: "count" or 7, note: "note", list: "list" or Vec::new() });
 
 #[derive(Debug, PartialEq)]
 enum Colour {
@@ -16,7 +18,7 @@ enum Colour {
     Other,
 }
 
-read!(Colour: "red" => Red, _ => Other);
+wire!(Colour: "red" => Red, _ | "other" => Other);
 
 #[derive(Debug, PartialEq)]
 struct Lower(String);
@@ -26,9 +28,13 @@ impl Lower {
         let is_lower = text.bytes().all(|b| b.is_ascii_lowercase());
         is_lower.then(|| Self(text.to_owned())).ok_or(())
     }
+
+    fn to_text(&self) -> &str {
+        &self.0
+    }
 }
 
-read!(Lower: Lower::parse, "a text in lower case" or Self(String::new()));
+wire!(Lower: Lower::parse, "a text in lower case" or Self(String::new()));
 
 fn thing(json: &str) -> Result<Thing, String> {
     from_str(json).map_err(|e| e.to_string())
@@ -113,4 +119,71 @@ fn serde_reads_the_same_with_the_same_complaints() {
 fn nesting_is_bounded() {
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     assert!(parse(&deep).is_err());
+}
+
+/// Pieces of JSON, and of what only looks like it.
+fn jsonish() -> impl Strategy<Value = String> {
+    let pieces = [
+        "{",
+        "}",
+        "[",
+        "]",
+        ":",
+        ",",
+        "\"a\"",
+        "\"\"",
+        " ",
+        "\n",
+        "\u{b}",
+        "true",
+        "false",
+        "null",
+        "nul",
+        "0",
+        "-0",
+        "01",
+        "7",
+        "-",
+        "18446744073709551615",
+        "18446744073709551616",
+        "1.5",
+        "1.",
+        ".5",
+        "2e9",
+        "2E-1",
+        "2e",
+        "\"\\n\\u00e9\"",
+        "\"\\ud834\\udd1e\"",
+        "\"\\ud834\"",
+        "\"\\udd1e\"",
+        "\"\\x\"",
+        "\"\\u12\"",
+        "\"\u{1}\"",
+        "\"é\u{7f}\"",
+        "\"",
+        "\"a\":1",
+        "\"a\":[{}]",
+    ];
+    let piece = prop::sample::select(pieces.to_vec());
+    prop::collection::vec(piece, 0..8).prop_map(|all| all.concat())
+}
+
+proptest! {
+    #[test]
+    fn texts_are_json_as_serde_json_has_it(text in jsonish()) {
+        let listed = format!("[{text}]");
+        for text in [&text, &listed] {
+            let want = serde_json::from_str::<Json<'_>>(text).ok();
+            prop_assert_eq!(parse(text).ok(), want, "{}", text);
+        }
+    }
+}
+
+#[test]
+fn nesting_goes_as_deep_as_serde_json_goes() {
+    for depth in [1, 127, 128, 129] {
+        let text = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let want = serde_json::from_str::<Json<'_>>(&text).is_ok();
+        assert_eq!(parse(&text).is_ok(), want, "{depth}");
+    }
 }

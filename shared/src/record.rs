@@ -16,11 +16,12 @@ use crate::account::{AccountRecord, MAX_DEPTH, locator_of};
 use crate::ip::IpRange;
 use crate::origin::OriginPattern;
 use crate::permission::Permission;
-use crate::read;
 use crate::read::Members;
 use crate::resource::ResourceScope;
 use crate::token::KeyHash;
 use crate::window::Window;
+use crate::wire;
+use crate::write::member;
 
 /// The most entries of each list of a key: permissions, scopes, origins, IPs.
 pub const MAX_LIST: usize = 256;
@@ -41,7 +42,7 @@ pub enum KeyState {
     Deleted,
 }
 
-read!(KeyState: "active" => Active, "revoked" => Revoked, _ => Deleted);
+wire!(KeyState: "active" => Active, "revoked" => Revoked, _ | "deleted" => Deleted);
 
 /// How exactly a key's state and quota are followed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -54,7 +55,7 @@ pub enum Enforcement {
     Strict,
 }
 
-read!(Enforcement: "leased" => Leased, _ => Strict);
+wire!(Enforcement: "leased" => Leased, _ | "strict" => Strict);
 
 /// The limits of a key, in cost units. `None`: not limited in that window.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -68,7 +69,7 @@ pub struct RateLimits {
     pub requests_per_day: Option<u32>,
 }
 
-read!(RateLimits {
+wire!(RateLimits {
     requests_per_minute: "requestsPerMinute",
     requests_per_hour: "requestsPerHour",
     requests_per_day: "requestsPerDay",
@@ -102,7 +103,7 @@ pub struct Credential {
     pub not_after: Option<Millis>,
 }
 
-read!(Credential {
+wire!(Credential {
     hash: "hash",
     not_after: "notAfter"
 });
@@ -150,7 +151,7 @@ pub struct KeyRecord {
     pub enforcement: Enforcement,
 }
 
-read!(KeyRecord {
+wire!(KeyRecord {
     id: "id",
     version: "version",
     account: "account",
@@ -216,11 +217,11 @@ pub enum Record {
     Account(AccountRecord),
 }
 
-read!(Record: Self::from_members);
+wire!(Record: Self::from_members, Self::put_members);
 
 impl Record {
     fn from_members(members: &mut Members<'_, '_>) -> Self {
-        match &*members.take_text("kind") {
+        match members.take_text("kind") {
             "key" => Self::Key(KeyRecord::from_members(members)),
             "api" => Self::Api(ApiRecord::from_members(members)),
             kind => {
@@ -229,6 +230,15 @@ impl Record {
                 }
                 Self::Account(AccountRecord::from_members(members))
             }
+        }
+    }
+
+    fn put_members(&self, to: &mut String) {
+        member(to, "kind", &self.kind());
+        match self {
+            Self::Key(r) => r.put_members(to),
+            Self::Api(r) => r.put_members(to),
+            Self::Account(r) => r.put_members(to),
         }
     }
 

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::read;
+use crate::text;
+use crate::wire;
 
 /// The longest kind or id, in characters.
 pub const MAX_PART: usize = 128;
@@ -47,16 +48,20 @@ impl ResourceScope {
             id: id.to_owned(),
         })
     }
+
+    fn to_text(&self) -> String {
+        text::join(&[&self.kind, &self.id], ":")
+    }
 }
 
-read!(ResourceScope: ResourceScope::parse, "a resource scope" or Self {
+wire!(ResourceScope: ResourceScope::parse, "a resource scope" or Self {
     kind: String::new(),
     id: String::new(),
 });
 
 impl From<ResourceScope> for String {
     fn from(scope: ResourceScope) -> Self {
-        format!("{}:{}", scope.kind, scope.id)
+        scope.to_text()
     }
 }
 

@@ -5,7 +5,7 @@ mod tree;
 use serde::Serialize;
 
 use crate::permission::Permission;
-use crate::read;
+use crate::wire;
 
 use self::tree::{Node, Segment};
 
@@ -37,7 +37,7 @@ pub struct Route {
     pub resource: Option<ResourceParam>,
 }
 
-read!(Route {
+wire!(Route {
     method: "method",
     path: "path",
     permission: "permission",
@@ -56,7 +56,7 @@ pub struct ResourceParam {
     pub param: String,
 }
 
-read!(ResourceParam {
+wire!(ResourceParam {
     kind: "kind",
     param: "param"
 });

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
+
+use crate::base64;
 
 /// Bytes that must not be seen: a tag secret or a push secret.
 #[derive(Clone)]
@@ -37,9 +37,7 @@ impl Secret {
             .trim()
             .strip_prefix("whsec_")
             .ok_or(SecretError::NotWebhookSecret)?;
-        let bytes = STANDARD
-            .decode(encoded)
-            .map_err(|_| SecretError::NotWebhookSecret)?;
+        let bytes = base64::decode(encoded).ok_or(SecretError::NotWebhookSecret)?;
         Self::from_bytes(bytes)
     }
 

@@ -6,15 +6,15 @@
 
 use std::fmt;
 
-use crc::{CRC_32_ISO_HDLC, Crc, Table};
+use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::base62;
-use crate::read;
 use crate::secret::{Secret, constant_time_eq};
+use crate::wire;
 
 const RANDOM: usize = 24;
 const LOCATOR: usize = 8;
@@ -242,8 +242,9 @@ fn tag_of(signed: &str, secret: &Secret) -> [u8; TAG] {
     base62::digits(head)
 }
 
-/// The CRC-32 of zip and PNG. Of the tables that speed it up one is enough for a token; sixteen would weigh 16 KB.
-static CRC_32: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
+/// The CRC-32 of zip and PNG. A table would speed it up, and be 1 KB that no compression makes smaller; a token that is
+/// known is not checked again.
+static CRC_32: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
 
 fn crc_of(text: &str) -> [u8; CRC] {
     base62::digits(u64::from(CRC_32.checksum(text.as_bytes())))
@@ -272,6 +273,18 @@ impl KeyHash {
     }
 }
 
+impl AsRef<[u8]> for KeyHash {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl KeyHash {
+    fn to_text(self) -> String {
+        self.to_hex()
+    }
+}
+
 impl fmt::Debug for KeyHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "KeyHash({})", self.to_hex())
@@ -284,7 +297,7 @@ impl Serialize for KeyHash {
     }
 }
 
-read!(KeyHash: |text: &str| Self::from_hex(text).ok_or(()), "64 hex digits" or Self([0; 32]));
+wire!(KeyHash: |text: &str| Self::from_hex(text).ok_or(()), "64 hex digits" or Self([0; 32]));
 
 #[cfg(test)]
 #[path = "token_tests.rs"]

@@ -1,12 +1,11 @@
 //! Usage: what was counted, from the gate to the control plane.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use crate::Millis;
-use crate::read;
+use crate::by_name::ByName;
 use crate::read::Members;
+use crate::wire;
 
 /// What is counted apart: the same key, minute, API and outcome add up in one row.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -24,7 +23,7 @@ pub struct UsageCell {
     pub class: u8,
 }
 
-read!(UsageCell {
+wire!(UsageCell {
     key: "key",
     api: "api",
     minute: "minute",
@@ -46,7 +45,7 @@ pub struct Tally {
     pub last_at: Millis,
 }
 
-read!(Tally {
+wire!(Tally {
     count: "count",
     cost: "cost",
     latency_ms: "latencyMs" or 0,
@@ -82,9 +81,14 @@ impl UsageRow {
             tally: Tally::from_members(members),
         }
     }
+
+    fn put_members(&self, to: &mut String) {
+        self.cell.put_members(to);
+        self.tally.put_members(to);
+    }
 }
 
-read!(UsageRow: Self::from_members);
+wire!(UsageRow: Self::from_members, Self::put_members);
 
 /// A cell that is not kept yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +128,7 @@ impl CellRef<'_> {
 /// Usage gathered in memory: by key, since a key has few cells at a time.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct UsageSheet {
-    keys: BTreeMap<String, Vec<UsageRow>>,
+    keys: ByName<Vec<UsageRow>>,
     cells: usize,
 }
 
@@ -146,7 +150,7 @@ impl UsageSheet {
             cell: cell.to_cell(),
             tally: *tally,
         };
-        self.keys.entry(cell.key.to_owned()).or_default().push(row);
+        self.keys.get_or_insert_with(cell.key, Vec::new).push(row);
         true
     }
 
@@ -158,15 +162,14 @@ impl UsageSheet {
     /// Takes at most `limit` rows out.
     pub fn take(&mut self, limit: usize) -> Vec<UsageRow> {
         let mut taken = Vec::new();
-        while let Some(mut entry) = self.keys.first_entry() {
+        for rows in self.keys.values_mut() {
             let room = limit.saturating_sub(taken.len());
-            let rows = entry.get_mut();
-            taken.extend(rows.drain(..room.min(rows.len())));
-            if !rows.is_empty() {
+            if room == 0 {
                 break;
             }
-            entry.remove();
+            taken.extend(rows.drain(..room.min(rows.len())));
         }
+        self.keys.retain(|rows| !rows.is_empty());
         self.cells = self.cells.saturating_sub(taken.len());
         taken
     }

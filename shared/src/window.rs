@@ -7,8 +7,8 @@ use serde::{Serialize, Serializer};
 
 use crate::Millis;
 use crate::columns;
-use crate::read;
 use crate::read::Misfit;
+use crate::wire;
 
 /// A UTC day, in milliseconds.
 pub const DAY_MS: Millis = 86_400_000;
@@ -25,7 +25,7 @@ pub enum Window {
     Day,
 }
 
-read!(Window: "minute" => Minute, "hour" => Hour, "day" => Day);
+wire!(Window: "minute" => Minute, "hour" => Hour, "day" => Day);
 
 impl Window {
     /// All of them, shortest first.
@@ -79,16 +79,19 @@ impl Window {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Counter(Vec<(u64, u64)>);
 
-read!(Counter: Counter::from_text, "counts by bucket");
+wire!(Counter: Counter::from_text, "counts by bucket");
 
 impl Serialize for Counter {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let rows = self.0.iter().map(|(bucket, units)| [*bucket, *units]);
-        to.serialize_str(&columns::write(rows))
+        to.serialize_str(&self.to_text())
     }
 }
 
 impl Counter {
+    fn to_text(&self) -> String {
+        columns::write(self.0.iter().map(|(bucket, units)| [*bucket, *units]))
+    }
+
     fn from_text(text: &str) -> Result<Self, Misfit> {
         let rows = columns::read(text)?;
         Ok(Self(

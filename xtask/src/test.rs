@@ -50,7 +50,7 @@ fn run_all(project: &Project, count: &mut Count) -> Result<()> {
     exec::show(&mut dev::native_build(project)).context("Keyward does not compile")?;
     edge::build(project, &tools)?;
     report::line("Checking");
-    if let Err(error) = edge::check_size(project) {
+    if let Err(error) = edge::check_size(project, &tools) {
         report::line(&format!("error: {error:#}"));
         count.fail();
     }

@@ -11,6 +11,7 @@ use shared::lease::WindowView;
 use shared::path;
 use shared::ratelimit;
 use shared::record::ApiRecord;
+use shared::text;
 
 use super::decision::{Admitted, Refused, Step};
 use super::head::Head;
@@ -189,7 +190,7 @@ impl Isolate {
             let written = path::written(head.path);
             let path = match base {
                 "" => written,
-                base => Cow::Owned([base, &written].concat()),
+                base => Cow::Owned(text::join(&[base, &written], "")),
             };
             let claims = Claims {
                 iss: "keyward",
@@ -230,7 +231,7 @@ impl Isolate {
             realm: &api.name,
         };
         Plan::Forward(Box::new(Forward {
-            url: [admitted.api.upstream(), head.path, head.query].concat(),
+            url: text::join(&[admitted.api.upstream(), head.path, head.query], ""),
             timeout: api.upstream_timeout_ms,
             ticket: ticket.write(),
             to_upstream,

@@ -8,12 +8,12 @@
 use std::future::Future;
 use std::rc::Rc;
 
-use futures_util::future::{join, join_all};
 use shared::Millis;
 
 use super::GateCode;
 use super::decision::Memo;
 use super::isolate::{Isolate, Work};
+use super::join::{self, Task};
 use crate::boundary;
 
 /// When a flusher is too old to be relied on.
@@ -46,13 +46,14 @@ impl GateCode {
         }
         let gate = Rc::clone(gate);
         Some(async move {
-            let working = join_all(work.into_iter().map(|work| gate.work(work)));
-            let flushing = async {
-                if flush {
-                    gate.flush_for_a_while(now).await;
-                }
-            };
-            join(working, flushing).await;
+            let mut tasks: Vec<Task<'_>> = Vec::with_capacity(work.len() + 1);
+            for work in work {
+                tasks.push(Box::pin(gate.work(work)));
+            }
+            if flush {
+                tasks.push(Box::pin(gate.flush_for_a_while(now)));
+            }
+            join::all(tasks).await;
         })
     }
 
@@ -74,7 +75,11 @@ impl GateCode {
                 isolate.settle_all(boundary::now());
                 isolate.to_report()
             });
-            join_all(accounts.iter().flatten().map(|a| self.report(a))).await;
+            let mut reports: Vec<Task<'_>> = Vec::new();
+            for account in accounts.iter().flatten() {
+                reports.push(Box::pin(self.report(account)));
+            }
+            join::all(reports).await;
             let settled = self.with(|i| i.is_settled()).unwrap_or(true);
             let old = boundary::now().abs_diff(started) >= FLUSHER_LIFE_MS;
             if settled || old {

@@ -5,6 +5,7 @@ use shared::fields::Fields;
 use shared::json::Object;
 use shared::problem::{Kind, MEDIA_TYPE};
 use shared::secret::Secret;
+use shared::text;
 use shared::webhook::{self, SignedHeaders};
 
 use super::GateCode;
@@ -136,10 +137,11 @@ impl GateCode {
             }
         };
         if !methods.contains(&head.method) {
-            let detail = format!("This path takes {}", methods.join(", "));
+            let methods = text::join(methods, ", ");
+            let detail = format!("This path takes {methods}");
             let mut plan = request.refuse(405, "unknown_route", "Method not allowed", &detail);
             if let Plan::Answer { fields, .. } = &mut plan {
-                fields.put("allow", &methods.join(", "));
+                fields.put("allow", &methods);
             }
             return plan;
         }

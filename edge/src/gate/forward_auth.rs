@@ -51,7 +51,7 @@ pub fn described<'a>(
     let target = match (forwarded.uri, forwarded.url) {
         // No request has a fragment: servers differ on what it would mean.
         (Some(uri), _) if uri.starts_with('/') && !uri.contains('#') => Head::of_uri(uri),
-        (None, Some(url)) if url.contains("://") => Head::of_url(url),
+        (None, Some(url)) if has_scheme(url) => Head::of_url(url),
         _ => {
             return Err(Refusal::BadRequest(
                 "Send the request's path as `X-Forwarded-Uri` or `X-Original-URI`, or its URL as `X-Original-URL`",
@@ -79,6 +79,11 @@ pub fn described<'a>(
     };
     let refuse_as_403 = head.query == REFUSE_AS_403;
     Ok((described, Asked { refuse_as_403 }))
+}
+
+fn has_scheme(url: &str) -> bool {
+    url.split_once(':')
+        .is_some_and(|(_, rest)| rest.starts_with("//"))
 }
 
 impl Isolate {

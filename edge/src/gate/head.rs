@@ -82,7 +82,7 @@ impl<'a> Head<'a> {
         let host_end = after_scheme
             .find(['/', '?', '#'])
             .unwrap_or(after_scheme.len());
-        let (host, rest) = after_scheme.split_at(host_end);
+        let (host, rest) = after_scheme.split_at_checked(host_end).unwrap_or_default();
         Self {
             host,
             ..Self::of_uri(rest)
@@ -93,7 +93,7 @@ impl<'a> Head<'a> {
     pub fn of_uri(uri: &'a str) -> Self {
         let uri = uri.split('#').next().unwrap_or_default();
         let path_end = uri.find('?').unwrap_or(uri.len());
-        let (path, query) = uri.split_at(path_end);
+        let (path, query) = uri.split_at_checked(path_end).unwrap_or_default();
         Self {
             path: if path.is_empty() { "/" } else { path },
             query,

@@ -3,38 +3,31 @@
 //! Nothing here is borrowed across an `.await`: requests of one isolate interleave there.
 
 use std::cell::RefCell;
-use std::num::NonZeroUsize;
 use std::rc::Rc;
 
-use hashbrown::{HashMap, HashSet};
-use lru::LruCache;
 use shared::Millis;
 use shared::account::AccountRecord;
 use shared::base62;
+use shared::by_name::ByName;
 use shared::lease::Purse;
 use shared::permission;
 use shared::record::{ApiRecord, Endpoint, KeyRecord};
 use shared::report::Reporter;
 use shared::route::RouteTable;
+use shared::text;
 use shared::token::KeyHash;
 use shared::usage::{CellRef, Tally};
 
 use super::budget::Budget;
+use super::cache::Cache;
 use super::kept::{KeptSets, Mark};
 use super::recognise::Callers;
 use crate::config::Config;
 
-const MAX_KEYS: NonZeroUsize = at_least_one(20_000);
-const MAX_APIS: NonZeroUsize = at_least_one(1_000);
-const MAX_ACCOUNTS: NonZeroUsize = at_least_one(10_000);
+const MAX_KEYS: usize = 20_000;
+const MAX_APIS: usize = 1_000;
+const MAX_ACCOUNTS: usize = 10_000;
 const MAX_REPORTERS: usize = 1_000;
-
-const fn at_least_one(n: usize) -> NonZeroUsize {
-    match NonZeroUsize::new(n) {
-        Some(n) => n,
-        None => NonZeroUsize::MIN,
-    }
-}
 
 /// An API at one of its hosts, compiled.
 #[derive(Debug)]
@@ -55,8 +48,8 @@ impl Api {
     /// What the upstream's URL puts before the path of a request.
     pub fn base_path(&self) -> &str {
         let url = self.upstream();
-        let host_at = url.find("://").map_or(0, |at| at + 3);
-        let host = url.get(host_at..).unwrap_or_default();
+        let rest = url.split_once(':').map_or(url, |(_, rest)| rest);
+        let host = rest.strip_prefix("//").unwrap_or(url);
         let path_at = host.find('/').unwrap_or(host.len());
         host.get(path_at..).unwrap_or_default()
     }
@@ -102,7 +95,7 @@ impl Key {
         let effective =
             permission::effective(&record.permissions, record.role_permissions.as_deref());
         Self {
-            permissions: effective.join(" "),
+            permissions: text::join(&effective, " "),
             mark: Mark::default(),
             limited: Mark::default(),
             record,
@@ -181,20 +174,20 @@ pub struct Isolate {
     /// This gate's id.
     pub id: String,
     /// By host.
-    pub apis: LruCache<String, ApiSlot>,
+    pub apis: Cache<String, ApiSlot>,
     /// By hash of the token.
-    pub keys: LruCache<KeyHash, KeySlot>,
+    pub keys: Cache<KeyHash, KeySlot>,
     /// By id.
-    pub accounts: LruCache<String, AccountSlot>,
-    /// Keys of which leases are held.
-    pub holding: HashSet<KeyHash>,
+    pub accounts: Cache<String, AccountSlot>,
+    /// Keys of which leases are held, in order.
+    holding: Vec<KeyHash>,
     /// To do after the answer.
     pub work: Vec<Work>,
     /// When the flusher that runs was started.
     pub flusher: Option<Millis>,
     /// Its counts.
     pub counters: Counters,
-    reporters: HashMap<String, Reporter>,
+    reporters: ByName<Reporter>,
     last_seq: u64,
     request_prefix: String,
     /// For requests that show no key.
@@ -212,14 +205,14 @@ impl Isolate {
         Self {
             config,
             id: id.to_owned(),
-            apis: LruCache::new(MAX_APIS),
-            keys: LruCache::new(MAX_KEYS),
-            accounts: LruCache::new(MAX_ACCOUNTS),
-            holding: HashSet::new(),
+            apis: Cache::new(MAX_APIS, secret),
+            keys: Cache::new(MAX_KEYS, secret),
+            accounts: Cache::new(MAX_ACCOUNTS, secret),
+            holding: Vec::new(),
             work: Vec::new(),
             flusher: None,
             counters: Counters::default(),
-            reporters: HashMap::new(),
+            reporters: ByName::default(),
             last_seq: 0,
             keyless: Budget::default(),
             callers: Callers::new(secret),
@@ -261,18 +254,15 @@ impl Isolate {
 
     /// The slot of a key, made if it is missing. A slot that is pushed out reports its leases first.
     pub fn slot(&mut self, hash: KeyHash, now: Millis) -> &mut KeySlot {
-        let full = self.keys.len() == MAX_KEYS.get();
-        if full
-            && !self.keys.contains(&hash)
-            && let Some((old, slot)) = self.keys.pop_lru()
-        {
+        let (place, gone) = self.keys.place(hash, KeySlot::default);
+        if let Some((old, slot)) = gone {
             self.let_go(old, slot, now);
         }
-        self.keys.get_or_insert_mut(hash, KeySlot::default)
+        self.keys.at(place)
     }
 
     fn let_go(&mut self, hash: KeyHash, mut slot: KeySlot, now: Millis) {
-        self.holding.remove(&hash);
+        self.holds_no_more(&hash);
         slot.purse.clear();
         if let Some(key) = slot.key {
             let over = slot.purse.take_over(now);
@@ -292,17 +282,31 @@ impl Isolate {
         self.settle(hash, now);
     }
 
+    /// Notes that leases of a key are held.
+    pub fn holds(&mut self, hash: KeyHash) {
+        if let Err(place) = self.holding.binary_search(&hash) {
+            self.holding.insert(place, hash);
+        }
+    }
+
+    fn holds_no_more(&mut self, hash: &KeyHash) {
+        if let Ok(place) = self.holding.binary_search(hash) {
+            self.holding.remove(place);
+        }
+    }
+
     /// Hands a key's ended leases to the reporter of its guard.
     pub fn settle(&mut self, hash: KeyHash, now: Millis) {
         let Some(slot) = self.keys.peek_mut(&hash) else {
-            self.holding.remove(&hash);
+            self.holds_no_more(&hash);
             return;
         };
         let over = slot.purse.take_over(now);
-        if slot.purse.last_end().is_none() {
-            self.holding.remove(&hash);
+        let (key, is_over) = (slot.key.clone(), slot.purse.last_end().is_none());
+        if is_over {
+            self.holds_no_more(&hash);
         }
-        if let Some(key) = slot.key.clone()
+        if let Some(key) = key
             && !over.is_empty()
         {
             let record = &key.record;
@@ -312,36 +316,34 @@ impl Isolate {
 
     /// Hands over the ended leases of every key.
     pub fn settle_all(&mut self, now: Millis) {
-        let holding: Vec<KeyHash> = self.holding.iter().copied().collect();
-        for hash in holding {
+        for hash in self.holding.clone() {
             self.settle(hash, now);
         }
     }
 
     /// What there is to report to the guard of an account.
     pub fn reporter(&mut self, account: &str) -> &mut Reporter {
-        if self.reporters.len() >= MAX_REPORTERS && !self.reporters.contains_key(account) {
+        if self.reporters.len() >= MAX_REPORTERS && self.reporters.get_mut(account).is_none() {
             let last_seq = &mut self.last_seq;
             // Numbers must go on growing when a dropped reporter is made again.
-            self.reporters.retain(|_, r| {
+            self.reporters.retain(|r| {
                 *last_seq = (*last_seq).max(r.seq());
                 !r.is_empty()
             });
         }
         self.reporters
-            .entry_ref(account)
-            .or_insert_with(|| Reporter::resume(self.last_seq))
+            .get_or_insert_with(account, || Reporter::resume(self.last_seq))
     }
 
     /// The accounts to whose guards there is something to report.
     pub fn to_report(&self) -> Vec<String> {
         let pending = self.reporters.iter().filter(|(_, r)| !r.is_empty());
-        pending.map(|(account, _)| account.clone()).collect()
+        pending.map(|(account, _)| account.to_owned()).collect()
     }
 
     /// Whether anything waits to be settled or reported.
     pub fn is_settled(&self) -> bool {
-        self.holding.is_empty() && self.reporters.values().all(Reporter::is_empty)
+        self.holding.is_empty() && self.reporters.iter().all(|(_, r)| r.is_empty())
     }
 
     /// Counts the outcome of a request of a known key.

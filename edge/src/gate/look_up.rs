@@ -95,7 +95,7 @@ impl Isolate {
 
     /// The API that answers for a host, as far as memory tells.
     fn api_of(&mut self, host: &str, memo: &Memo, now: Millis) -> Known {
-        let Some(slot) = self.apis.get_mut(host) else {
+        let Some(slot) = self.apis.get(host) else {
             return if memo.kv_failed {
                 Known::Failed
             } else {

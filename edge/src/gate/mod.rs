@@ -6,12 +6,14 @@
 mod answer;
 mod background;
 mod budget;
+mod cache;
 pub mod control;
 mod decision;
 mod follow;
 mod forward_auth;
 pub mod head;
 mod isolate;
+mod join;
 mod kept;
 mod look_up;
 mod plan;
@@ -21,7 +23,7 @@ mod resolve;
 mod step;
 mod verify;
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 
 use js_sys::wasm_bindgen::JsValue;
 use shared::Millis;
@@ -113,8 +115,12 @@ impl GateCode {
 
     /// Works with the isolate's memory; `None` when the Worker is not configured.
     fn with<R>(&self, work: impl FnOnce(&mut Isolate) -> R) -> Option<R> {
-        let mut state = self.state.try_borrow_mut().ok()?;
-        state.as_mut().ok().map(work)
+        self.isolate().map(|mut isolate| work(&mut isolate))
+    }
+
+    fn isolate(&self) -> Option<RefMut<'_, Isolate>> {
+        let state = self.state.try_borrow_mut().ok()?;
+        RefMut::filter_map(state, |state| state.as_mut().ok()).ok()
     }
 
     /// An id for a request; empty when the Worker is not configured.

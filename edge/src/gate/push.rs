@@ -1,6 +1,7 @@
 //! `POST /.keyward/push`: records from the control plane, for the guards, which write them to KV in turn.
 
-use futures_util::future::join_all;
+use std::cell::RefCell;
+
 use shared::account::guard_name;
 use shared::json::Object;
 use shared::message::{GuardPush, GuardPushAnswer, MAX_PUSH_RECORDS, PushBatch};
@@ -8,6 +9,7 @@ use shared::record::Record;
 
 use super::GateCode;
 use super::control::{ControlRequest, ok_json};
+use super::join::{self, Task};
 use super::plan::Plan;
 use crate::boundary::{IoError, log};
 
@@ -65,9 +67,17 @@ impl GateCode {
         for (index, run) in runs.enumerate() {
             let part = format!("{delivery}#{index}");
             let holders = run.first().map(Record::holders).unwrap_or_default();
-            let pushes = holders.iter().map(|h| self.push_to_guard(h, &part, run));
+            let answers = RefCell::new(Vec::with_capacity(holders.len()));
+            let mut pushes: Vec<Task<'_>> = Vec::with_capacity(holders.len());
+            for holder in &holders {
+                pushes.push(Box::pin(async {
+                    let answer = self.push_to_guard(holder, &part, run).await;
+                    answers.borrow_mut().push(answer);
+                }));
+            }
+            join::all(pushes).await;
             let mut newer = vec![false; run.len()];
-            for answer in join_all(pushes).await {
+            for answer in answers.into_inner() {
                 let Some(of_guard) = answer? else {
                     return Ok(None);
                 };
@@ -106,7 +116,7 @@ impl GateCode {
             delivery: delivery.to_owned(),
             records: records.to_vec(),
         };
-        let message = serde_json::to_string(&push).map_err(|e| IoError(e.to_string()))?;
+        let message = shared::write::to_string(&push);
         let answer = self.host.guard(&guard, "push", &message).await?;
         match shared::read::from_str(&answer).map_err(|e| IoError(e.to_string()))? {
             GuardPushAnswer::Applied { newer } => Ok(Some(newer)),

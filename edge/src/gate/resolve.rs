@@ -11,6 +11,7 @@ use shared::read;
 use shared::record::{ApiRecord, KeyRecord};
 use shared::route::RouteTable;
 use shared::token::KeyHash;
+use shared::write;
 
 use super::GateCode;
 use super::decision::{Memo, Need, Paid, Question};
@@ -202,7 +203,7 @@ impl GateCode {
             report: report.flatten(),
             ..call.clone()
         };
-        let message = serde_json::to_string(&call).map_err(|e| IoError(e.to_string()))?;
+        let message = write::to_string(&call);
         let answer = self.host.guard(&name, "call", &message).await;
         let answer = answer.and_then(|text| {
             read::from_str::<GuardAnswer>(&text).map_err(|e| IoError(e.to_string()))
@@ -301,7 +302,7 @@ fn take_in(
             slot.scarce = standing.iter().any(|s| s.left == 0);
             slot.purse.granted(sent_at, now, &grant, &standing);
             if ttl > 0 {
-                isolate.holding.insert(hash);
+                isolate.holds(hash);
             }
         }
         KeyAnswer::Exhausted {

@@ -10,8 +10,9 @@ mod usage;
 
 use js_sys::wasm_bindgen::JsValue;
 use shared::Millis;
+use shared::by_name::ByName;
 use shared::guard::{answer, is_new_report};
-use shared::message::{GuardAnswer, GuardCall, KeyAnswer, KeyAsk, Report};
+use shared::message::{GuardAnswer, GuardCall, KeyAnswer, KeyAsk, Report, Settled};
 use worker_sys::SqlStorage;
 
 use crate::config::Config;
@@ -62,7 +63,7 @@ impl GuardCode {
         if let Some(ask) = &call.ask {
             reply.key = Some(self.answer(ask, now)?);
         }
-        serde_json::to_string(&reply).map_err(|e| e.to_string())
+        Ok(shared::write::to_string(&reply))
     }
 
     fn answer(&mut self, ask: &KeyAsk, now: Millis) -> Result<KeyAnswer, String> {
@@ -93,12 +94,11 @@ impl GuardCode {
             self.store.forget_gates(forget)?;
         }
         self.store.put_last_report(gate, report.seq, now)?;
-        let mut settled: Vec<_> = report.settled.iter().collect();
-        settled.sort_by(|a, b| a.key.cmp(&b.key));
-        for of_key in settled.chunk_by(|a, b| a.key == b.key) {
-            let Some(key) = of_key.first().map(|s| s.key.as_str()) else {
-                continue;
-            };
+        let mut settled = ByName::<Vec<&Settled>>::default();
+        for one in &report.settled {
+            settled.get_or_insert_with(&one.key, Vec::new).push(one);
+        }
+        for (key, of_key) in settled.iter() {
             let mut row = self.store.ledger(key)?;
             for one in of_key {
                 row.ledger.close(one.lease, now, one.spent);

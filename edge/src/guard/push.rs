@@ -6,6 +6,7 @@ use shared::guard::replaces;
 use shared::message::{GuardPush, GuardPushAnswer};
 use shared::record::Record;
 use shared::webhook::TOLERANCE_SECONDS;
+use shared::write;
 
 use super::GuardCode;
 use super::store::{first_number, first_texts, int, text};
@@ -37,7 +38,7 @@ impl GuardCode {
             }
             GuardPushAnswer::Applied { newer }
         };
-        let mut lines = serde_json::to_string(&reply).map_err(|e| e.to_string())?;
+        let mut lines = write::to_string(&reply);
         for (name, value) in writes {
             lines.push_str(&format!("\n{name}\n{}", value.unwrap_or_default()));
         }
@@ -53,7 +54,7 @@ impl GuardCode {
         for (id, version) in std::mem::take(&mut self.lost_names) {
             self.store.exec(
                 "delete from names where kind = 'api' and id = ? and gone_at_version <= ?",
-                vec![text(&id), int(version)?],
+                &[text(&id), int(version)],
             )?;
         }
         Ok(())
@@ -61,13 +62,11 @@ impl GuardCode {
 
     fn is_replay(&self, delivery: &str, now: Millis) -> Result<bool, String> {
         let forget = now.saturating_sub(DELIVERY_MEMORY_MS);
-        self.store.exec(
-            "delete from deliveries where seen_at < ?",
-            vec![int(forget)?],
-        )?;
+        self.store
+            .exec("delete from deliveries where seen_at < ?", &[int(forget)])?;
         let rows = self.store.exec(
             "insert into deliveries (delivery, seen_at) values (?, ?) on conflict do nothing returning seen_at",
-            vec![text(delivery), int(now)?],
+            &[text(delivery), int(now)],
         )?;
         Ok(rows.is_empty())
     }
@@ -77,7 +76,7 @@ impl GuardCode {
         let (kind, id, version) = (record.kind(), record.id(), record.version());
         let at_hand = first_number(&self.store.exec(
             "select version from records where kind = ? and id = ?",
-            vec![text(kind), text(id)],
+            &[text(kind), text(id)],
         )?)?;
         let newer = replaces(at_hand, version);
         if newer {
@@ -96,9 +95,9 @@ impl GuardCode {
     fn plan_writes(&mut self, record: &Record, writes: &mut Writes) -> Result<(), String> {
         let names = |condition: &str, version: Option<u64>| {
             let query = format!("select name from names where kind = ? and id = ? and {condition}");
-            let mut values = vec![text(record.kind()), text(record.id())];
-            values.extend(version.map(int).transpose()?);
-            first_texts(&self.store.exec(&query, values)?)
+            let mut params = vec![text(record.kind()), text(record.id())];
+            params.extend(version.map(int));
+            first_texts(&self.store.exec(&query, &params)?)
         };
         // Of an API, all that KV has not been told yet, unless another API has the host by now. Of a key, the
         // hashes that this version lost.
@@ -111,7 +110,7 @@ impl GuardCode {
             )?,
         };
         let kept = names("gone_at_version is null", None)?;
-        let body = body_of(record)?;
+        let body = body_of(record);
         if matches!(record, Record::Api(_)) && !gone.is_empty() {
             self.lost_names
                 .push((record.id().to_owned(), record.version()));
@@ -129,21 +128,21 @@ impl GuardCode {
 
     fn replace(&self, record: &Record) -> Result<(), String> {
         let (kind, id, version) = (record.kind(), record.id(), record.version());
-        let body = body_of(record)?;
+        let body = body_of(record);
         self.store.exec(
             "insert into records (kind, id, version, body) values (?, ?, ?, ?)
              on conflict (kind, id) do update set version = excluded.version, body = excluded.body",
-            vec![text(kind), text(id), int(version)?, text(&body)],
+            &[text(kind), text(id), int(version), text(&body)],
         )?;
         self.store.exec(
             "update names set gone_at_version = ? where kind = ? and id = ? and gone_at_version is null",
-            vec![int(version)?, text(kind), text(id)],
+            &[int(version), text(kind), text(id)],
         )?;
         for name in names_of(record) {
             self.store.exec(
                 "insert into names (name, kind, id) values (?, ?, ?)
                  on conflict (kind, name, id) do update set gone_at_version = null",
-                vec![text(&name), text(kind), text(id)],
+                &[text(&name), text(kind), text(id)],
             )?;
         }
         match record {
@@ -162,13 +161,12 @@ fn put(writes: &mut Writes, name: String, value: Option<String>) {
 }
 
 /// A record as KV and storage hold it.
-fn body_of(record: &Record) -> Result<String, String> {
+fn body_of(record: &Record) -> String {
     match record {
-        Record::Key(key) => serde_json::to_string(key),
-        Record::Api(api) => serde_json::to_string(api),
-        Record::Account(account) => serde_json::to_string(account),
+        Record::Key(key) => write::to_string(key),
+        Record::Api(api) => write::to_string(api),
+        Record::Account(account) => write::to_string(account),
     }
-    .map_err(|e| e.to_string())
 }
 
 fn kv_name(record: &Record, name: &str) -> String {

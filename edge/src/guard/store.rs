@@ -46,7 +46,7 @@ pub struct Store {
 
 type Result<T> = std::result::Result<T, String>;
 
-/// A value of SQLite, as far as the guard uses them.
+/// A value that was read, as far as the guard uses them.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// A count or a time, at most 2⁵³−1: JavaScript carries it as a double.
@@ -60,27 +60,31 @@ type Row = Vec<Value>;
 /// The largest integer that JavaScript carries exactly.
 const MAX_SAFE: u64 = (1 << 53) - 1;
 
-/// A count or a time as SQLite holds it.
-///
-/// # Errors
-/// When it is above 2⁵³−1.
-pub fn int(value: u64) -> Result<Value> {
-    if value > MAX_SAFE {
-        return Err("a number is out of range".to_owned());
-    }
-    Ok(Value::Int(value))
+/// A value that a statement is given.
+#[derive(Debug, Clone, Copy)]
+pub enum Param<'a> {
+    /// A count or a time.
+    Int(u64),
+    /// A text.
+    Text(&'a str),
 }
 
-/// A text as SQLite holds it.
-pub fn text(value: &str) -> Value {
-    Value::Text(value.to_owned())
+/// A count or a time, for a statement. Above 2⁵³−1 the statement fails.
+pub fn int(value: u64) -> Param<'static> {
+    Param::Int(value)
 }
 
-impl From<Value> for JsValue {
-    fn from(value: Value) -> Self {
-        match value {
-            Value::Int(n) => Self::from_f64(n as f64),
-            Value::Text(text) => Self::from_str(&text),
+/// A text, for a statement.
+pub fn text(value: &str) -> Param<'_> {
+    Param::Text(value)
+}
+
+impl Param<'_> {
+    fn to_js(self) -> Result<JsValue> {
+        match self {
+            Self::Int(n) if n > MAX_SAFE => Err("a number is out of range".to_owned()),
+            Self::Int(n) => Ok(JsValue::from_f64(n as f64)),
+            Self::Text(text) => Ok(JsValue::from_str(text)),
         }
     }
 }
@@ -126,18 +130,21 @@ impl Store {
     /// Makes the tables; `id` names this guard if it has no name yet.
     pub fn open(sql: SqlStorage, id: &str) -> Result<Self> {
         let store = Self { sql };
-        store.exec(SCHEMA, Vec::new())?;
+        store.exec(SCHEMA, &[])?;
         store.exec(
             "insert into meta (name, value) values ('guard', ?) on conflict do nothing",
-            vec![text(id)],
+            &[text(id)],
         )?;
         Ok(store)
     }
 
     /// Runs a statement and gives its rows. Rows are read through the raw iterator, whose errors are values;
     /// the cursor's other readers throw through Rust.
-    pub fn exec(&self, query: &str, values: Vec<Value>) -> Result<Vec<Row>> {
-        let values: Array = values.into_iter().map(JsValue::from).collect();
+    pub fn exec(&self, query: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
+        let values = Array::new();
+        for param in params {
+            values.push(&param.to_js()?);
+        }
         let cursor = self.sql.exec(query, values).map_err(|e| failure(&e))?;
         let mut rows = Vec::new();
         for row in &cursor.raw() {
@@ -149,7 +156,7 @@ impl Store {
 
     /// A value of `meta`.
     pub fn meta(&self, name: &str) -> Result<Option<String>> {
-        let rows = self.exec("select value from meta where name = ?", vec![text(name)])?;
+        let rows = self.exec("select value from meta where name = ?", &[text(name)])?;
         rows.first()
             .map(|r| as_text(r.first()).map(str::to_owned))
             .transpose()
@@ -159,7 +166,7 @@ impl Store {
     pub fn put_meta(&self, name: &str, value: &str) -> Result<()> {
         self.exec(
             "insert into meta (name, value) values (?, ?) on conflict (name) do update set value = excluded.value",
-            vec![text(name), text(value)],
+            &[text(name), text(value)],
         )
         .map(drop)
     }
@@ -169,7 +176,7 @@ impl Store {
         let rows = self.exec(
             "select r.body from names n join records r on r.kind = 'key' and r.id = n.id
              where n.kind = 'key' and n.name = ?",
-            vec![text(&hash.to_hex())],
+            &[text(&hash.to_hex())],
         )?;
         rows.first().map(|r| parse(r.first())).transpose()
     }
@@ -178,7 +185,7 @@ impl Store {
     pub fn account(&self, id: &str) -> Result<Option<AccountRecord>> {
         let rows = self.exec(
             "select body from records where kind = 'account' and id = ?",
-            vec![text(id)],
+            &[text(id)],
         )?;
         rows.first().map(|r| parse(r.first())).transpose()
     }
@@ -187,7 +194,7 @@ impl Store {
     pub fn ledger(&self, key: &str) -> Result<LedgerRow> {
         let rows = self.exec(
             "select next_lease, body from ledgers where key = ?",
-            vec![text(key)],
+            &[text(key)],
         )?;
         match rows.first() {
             None => Ok(LedgerRow::default()),
@@ -200,18 +207,18 @@ impl Store {
 
     /// Keeps the ledger of a key.
     pub fn put_ledger(&self, key: &str, row: &LedgerRow) -> Result<()> {
-        let body = serde_json::to_string(&row.ledger).map_err(|e| e.to_string())?;
+        let body = shared::write::to_string(&row.ledger);
         self.exec(
             "insert into ledgers (key, next_lease, body) values (?, ?, ?)
              on conflict (key) do update set next_lease = excluded.next_lease, body = excluded.body",
-            vec![text(key), int(row.next_lease)?, text(&body)],
+            &[text(key), int(row.next_lease), text(&body)],
         )
         .map(drop)
     }
 
     /// The number of the last report taken from a gate.
     pub fn last_report(&self, gate: &str) -> Result<Option<u64>> {
-        let rows = self.exec("select seq from gates where gate = ?", vec![text(gate)])?;
+        let rows = self.exec("select seq from gates where gate = ?", &[text(gate)])?;
         rows.first().map(|r| as_u64(r.first())).transpose()
     }
 
@@ -220,14 +227,14 @@ impl Store {
         self.exec(
             "insert into gates (gate, seq, seen_at) values (?, ?, ?)
              on conflict (gate) do update set seq = excluded.seq, seen_at = excluded.seen_at",
-            vec![text(gate), int(seq)?, int(now)?],
+            &[text(gate), int(seq), int(now)],
         )
         .map(drop)
     }
 
     /// Forgets gates that were last heard of before a moment.
     pub fn forget_gates(&self, before: Millis) -> Result<()> {
-        self.exec("delete from gates where seen_at < ?", vec![int(before)?])
+        self.exec("delete from gates where seen_at < ?", &[int(before)])
             .map(drop)
     }
 
@@ -240,16 +247,16 @@ impl Store {
              on conflict (key, api, minute, code, class) do update set
                count = count + excluded.count, cost = cost + excluded.cost,
                latency_ms = latency_ms + excluded.latency_ms, last_at = max(last_at, excluded.last_at)",
-            vec![
+            &[
                 text(&cell.key),
                 text(&cell.api),
-                int(cell.minute)?,
+                int(cell.minute),
                 text(&cell.code),
-                int(u64::from(cell.class))?,
-                int(tally.count)?,
-                int(tally.cost)?,
-                int(tally.latency_ms)?,
-                int(tally.last_at)?,
+                int(u64::from(cell.class)),
+                int(tally.count),
+                int(tally.cost),
+                int(tally.latency_ms),
+                int(tally.last_at),
             ],
         )
         .map(drop)
@@ -261,7 +268,7 @@ impl Store {
             "delete from usage where (key, api, minute, code, class) in
                (select key, api, minute, code, class from usage order by minute limit ?)
              returning key, api, minute, code, class, count, cost, latency_ms, last_at",
-            vec![int(limit as u64)?],
+            &[int(limit as u64)],
         )?;
         rows.iter().map(|row| usage_row(row)).collect()
     }

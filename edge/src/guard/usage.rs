@@ -55,17 +55,17 @@ impl GuardCode {
         let seconds = now / 1_000;
         let signature = webhook::sign(&self.config.push, &id, seconds, body.as_bytes());
         let url = format!("{control_plane}/v1/edge/usage");
-        Ok(Some(
-            [url, id, seconds.to_string(), signature, body].join("\n"),
-        ))
+        Ok(Some(shared::text::join(
+            &[url, id, seconds.to_string(), signature, body],
+            "\n",
+        )))
     }
 
     /// The batch that is sealed, or a new one.
     fn sealed_batch(&self) -> Result<Option<(u64, String)>, String> {
-        let rows = self.store.exec(
-            "select seq, body from sealed order by seq limit 1",
-            Vec::new(),
-        )?;
+        let rows = self
+            .store
+            .exec("select seq, body from sealed order by seq limit 1", &[])?;
         if let Some(row) = rows.first() {
             return match row.as_slice() {
                 [Value::Int(seq), Value::Text(body)] => Ok(Some((*seq, body.clone()))),
@@ -89,11 +89,11 @@ impl GuardCode {
             seq,
             rows,
         };
-        let body = serde_json::to_string(&batch).map_err(|e| e.to_string())?;
+        let body = shared::write::to_string(&batch);
         self.store.put_meta("last_batch", &seq.to_string())?;
         self.store.exec(
             "insert into sealed (seq, body) values (?, ?)",
-            vec![int(seq)?, text(&body)],
+            &[int(seq), text(&body)],
         )?;
         Ok(Some((seq, body)))
     }
@@ -110,7 +110,7 @@ impl GuardCode {
     pub fn sealed_was_kept(&mut self, kept: bool, now: Millis) -> Result<(), String> {
         if kept {
             self.outbox.failures = 0;
-            return self.store.exec("delete from sealed", Vec::new()).map(drop);
+            return self.store.exec("delete from sealed", &[]).map(drop);
         }
         let doublings = self.outbox.failures.min(16);
         self.outbox.failures += 1;

@@ -5,6 +5,7 @@ use crate::fields::Fields;
 use crate::json::Object;
 use crate::problem::{self, MEDIA_TYPE};
 use crate::ratelimit::limits_json;
+use crate::text;
 
 /// A refusal ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +46,7 @@ impl Denial {
             fields.put_number("retry-after", seconds);
         }
         if let Self::MethodNotAllowed { allow } = self {
-            fields.put("allow", &allow.join(", "));
+            fields.put("allow", &text::join(allow, ", "));
         }
     }
 

@@ -5,8 +5,8 @@ use serde::{Serialize, Serializer};
 use super::REPORT_GRACE_MS;
 use crate::Millis;
 use crate::columns;
-use crate::read;
 use crate::read::Misfit;
+use crate::wire;
 
 /// The most leases a ledger remembers; the oldest are forgotten (and so stay spent). Some for each of several hundred
 /// gates that share a key.
@@ -27,16 +27,19 @@ pub struct OpenLease {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct OpenLeases(Vec<OpenLease>);
 
-read!(OpenLeases: OpenLeases::from_text, "leases");
+wire!(OpenLeases: OpenLeases::from_text, "leases");
 
 impl Serialize for OpenLeases {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let rows = self.0.iter().map(|l| [l.id, u64::from(l.units), l.end]);
-        to.serialize_str(&columns::write(rows))
+        to.serialize_str(&self.to_text())
     }
 }
 
 impl OpenLeases {
+    fn to_text(&self) -> String {
+        columns::write(self.0.iter().map(|l| [l.id, u64::from(l.units), l.end]))
+    }
+
     fn from_text(text: &str) -> Result<Self, Misfit> {
         let mut leases = Vec::new();
         for [id, units, end] in columns::read(text)? {

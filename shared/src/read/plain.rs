@@ -2,6 +2,17 @@
 
 use super::{Faults, FromJson, Json};
 
+/// Those of a list; of any other value none.
+fn items<'a>(json: &'a Json<'a>, faults: &mut Faults) -> &'a [Json<'a>] {
+    match json {
+        Json::List(items) => items,
+        _ => {
+            faults.wanted("a list");
+            &[]
+        }
+    }
+}
+
 /// An integer of at most `most`.
 fn integer(json: &Json<'_>, most: u64, faults: &mut Faults) -> u64 {
     match json {
@@ -15,8 +26,8 @@ fn integer(json: &Json<'_>, most: u64, faults: &mut Faults) -> u64 {
 macro_rules! integers {
     ($($type:ident),+) => {$(
         impl FromJson for $type {
-            fn read(json: Json<'_>, faults: &mut Faults) -> Self {
-                integer(&json, u64::from(Self::MAX), faults) as Self
+            fn read(json: &Json<'_>, faults: &mut Faults) -> Self {
+                integer(json, u64::from(Self::MAX), faults) as Self
             }
 
             fn stand_in() -> Self {
@@ -29,7 +40,7 @@ macro_rules! integers {
 integers!(u8, u32, u64);
 
 impl FromJson for bool {
-    fn read(json: Json<'_>, faults: &mut Faults) -> Self {
+    fn read(json: &Json<'_>, faults: &mut Faults) -> Self {
         if !matches!(json, Json::Flag(_)) {
             faults.wanted("true or false");
         }
@@ -42,9 +53,9 @@ impl FromJson for bool {
 }
 
 impl FromJson for String {
-    fn read(json: Json<'_>, faults: &mut Faults) -> Self {
+    fn read(json: &Json<'_>, faults: &mut Faults) -> Self {
         match json {
-            Json::Text(text) => text.into_owned(),
+            Json::Text(text) => text.clone().into_owned(),
             _ => {
                 faults.wanted("a text");
                 Self::new()
@@ -60,7 +71,7 @@ impl FromJson for String {
 impl<T: FromJson> FromJson for Option<T> {
     const MAY_BE_MISSING: bool = true;
 
-    fn read(json: Json<'_>, faults: &mut Faults) -> Self {
+    fn read(json: &Json<'_>, faults: &mut Faults) -> Self {
         match json {
             Json::Null => None,
             json => Some(T::read(json, faults)),
@@ -73,16 +84,9 @@ impl<T: FromJson> FromJson for Option<T> {
 }
 
 impl<T: FromJson> FromJson for Vec<T> {
-    fn read(json: Json<'_>, faults: &mut Faults) -> Self {
-        let Json::List(items) = json else {
-            faults.wanted("a list");
-            return Self::new();
-        };
-        let mut list = Self::with_capacity(items.len());
-        for item in items {
-            list.push(T::read(item, faults));
-        }
-        list
+    fn read(json: &Json<'_>, faults: &mut Faults) -> Self {
+        let items = items(json, faults);
+        items.iter().map(|item| T::read(item, faults)).collect()
     }
 
     fn stand_in() -> Self {
@@ -91,7 +95,7 @@ impl<T: FromJson> FromJson for Vec<T> {
 }
 
 impl<T: FromJson> FromJson for Box<T> {
-    fn read(json: Json<'_>, faults: &mut Faults) -> Self {
+    fn read(json: &Json<'_>, faults: &mut Faults) -> Self {
         Self::new(T::read(json, faults))
     }
 

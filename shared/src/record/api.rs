@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::origin::OriginPattern;
-use crate::read;
 use crate::route::Route;
+use crate::wire;
 
 /// One host of an API, and the environment it serves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,7 +21,7 @@ pub struct Endpoint {
     pub upstream: Option<String>,
 }
 
-read!(Endpoint {
+wire!(Endpoint {
     host: "host",
     environment: "environment",
     code: "code",
@@ -39,7 +39,7 @@ pub enum Unlisted {
     Closed,
 }
 
-read!(Unlisted: "open" => Open, _ => Closed);
+wire!(Unlisted: "open" => Open, _ | "closed" => Closed);
 
 /// What happens when the guard can't be asked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -52,7 +52,7 @@ pub enum OnGuardFailure {
     Refuse,
 }
 
-read!(OnGuardFailure: "allow" => Allow, _ => Refuse);
+wire!(OnGuardFailure: "allow" => Allow, _ | "refuse" => Refuse);
 
 /// Cross-origin policy of an API (WHATWG Fetch, CORS protocol).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -72,7 +72,7 @@ pub struct CorsPolicy {
     pub max_age_seconds: u32,
 }
 
-read!(CorsPolicy {
+wire!(CorsPolicy {
     allowed_origins: "allowedOrigins" or Vec::new(),
     allowed_methods: "allowedMethods" or Vec::new(),
     allowed_headers: "allowedHeaders" or Vec::new(),
@@ -113,7 +113,7 @@ pub struct ApiRecord {
     pub deleted: bool,
 }
 
-read!(ApiRecord {
+wire!(ApiRecord {
     id: "id",
     version: "version",
     account: "account",

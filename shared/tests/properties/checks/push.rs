@@ -4,6 +4,7 @@ use shared::message::{
 use shared::read::{self, FromJson};
 use shared::secret::Secret;
 use shared::webhook::{SignedHeaders, TOLERANCE_SECONDS, WebhookError, sign, verify};
+use shared::write::{self, ToJson};
 
 use super::draw::{ALPHANUMERIC, Draw};
 
@@ -109,12 +110,19 @@ fn message(draw: &mut Draw<'_>) -> String {
 /// What is read is written as what reads the same.
 fn agree<T>(text: &str)
 where
-    T: FromJson + serde::Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug,
+    T: FromJson
+        + ToJson
+        + serde::Serialize
+        + serde::de::DeserializeOwned
+        + PartialEq
+        + std::fmt::Debug,
 {
     let Ok(read) = read::from_str::<T>(text) else {
         assert!(serde_json::from_str::<T>(text).is_err(), "{text}");
         return;
     };
     let written = serde_json::to_string(&read).expect("it is written");
+    assert_eq!(read::from_str::<T>(&written).as_ref(), Ok(&read), "{text}");
+    let written = write::to_string(&read);
     assert_eq!(read::from_str::<T>(&written).as_ref(), Ok(&read), "{text}");
 }

@@ -2,6 +2,7 @@ use serde_json::{Map, Value, json};
 use shared::read;
 use shared::record::{MAX_ID, MAX_VERSION, Record};
 use shared::route::RouteTable;
+use shared::write;
 
 use super::draw::{ALPHANUMERIC, Draw};
 
@@ -50,6 +51,8 @@ fn reads(value: &Value) -> Option<Record> {
     assert_eq!(record, serde_json::from_value(value.clone()).ok(), "{text}");
     if let Some(record) = &record {
         let written = serde_json::to_string(record).expect("it is written");
+        assert_eq!(read::from_str(&written).as_ref(), Ok(record), "{written}");
+        let written = write::to_string(record);
         assert_eq!(read::from_str(&written).as_ref(), Ok(record), "{written}");
     }
     record
