@@ -9,7 +9,7 @@ use shared::Millis;
 use shared::account::AccountRecord;
 use shared::base62;
 use shared::by_name::ByName;
-use shared::lease::Purse;
+use shared::lease::Desk;
 use shared::permission;
 use shared::record::{ApiRecord, Endpoint, KeyRecord};
 use shared::report::Reporter;
@@ -119,14 +119,8 @@ pub struct ApiSlot {
 pub struct KeySlot {
     /// The key, if there is one.
     pub key: Option<Rc<Key>>,
-    /// Until when the guard's word that there is none may be relied on.
-    pub absent_until: Millis,
-    /// What this gate holds of its quota.
-    pub purse: Purse,
-    /// Whether the guard's last answer left nothing for another request.
-    pub scarce: bool,
-    /// Since when a request asks about it while others wait.
-    pub asked_at: Option<Millis>,
+    /// What is decided about it here.
+    pub desk: Desk,
     /// When the log was last told why it opens nothing.
     pub logged_at: Option<Millis>,
 }
@@ -263,9 +257,9 @@ impl Isolate {
 
     fn let_go(&mut self, hash: KeyHash, mut slot: KeySlot, now: Millis) {
         self.holds_no_more(&hash);
-        slot.purse.clear();
+        slot.desk.clear();
         if let Some(key) = slot.key {
-            let over = slot.purse.take_over(now);
+            let over = slot.desk.take_over(now);
             let record = &key.record;
             self.reporter(&record.account).settle(&record.id, over);
         }
@@ -277,7 +271,7 @@ impl Isolate {
         if slot.version() >= record.version {
             return;
         }
-        slot.purse.clear();
+        slot.desk.clear();
         slot.key = Some(Rc::new(Key::new(record)));
         self.settle(hash, now);
     }
@@ -301,9 +295,9 @@ impl Isolate {
             self.holds_no_more(&hash);
             return;
         };
-        let over = slot.purse.take_over(now);
-        let (key, is_over) = (slot.key.clone(), slot.purse.last_end().is_none());
-        if is_over {
+        let over = slot.desk.take_over(now);
+        let (key, holds) = (slot.key.clone(), slot.desk.holds());
+        if !holds {
             self.holds_no_more(&hash);
         }
         if let Some(key) = key
