@@ -291,28 +291,33 @@ impl Isolate {
 
     /// Hands a key's ended leases to the reporter of its guard.
     pub fn settle(&mut self, hash: KeyHash, now: Millis) {
-        let Some(slot) = self.keys.peek_mut(&hash) else {
+        if !self.settle_one(&hash, now) {
             self.holds_no_more(&hash);
-            return;
+        }
+    }
+
+    /// Hands over the ended leases of every key. All at once: to take each key out by itself would move the others up
+    /// each time.
+    pub fn settle_all(&mut self, now: Millis) {
+        let mut holding = std::mem::take(&mut self.holding);
+        holding.retain(|hash| self.settle_one(hash, now));
+        self.holding = holding;
+    }
+
+    /// Hands a key's ended leases over. Whether it holds others.
+    fn settle_one(&mut self, hash: &KeyHash, now: Millis) -> bool {
+        let Some(slot) = self.keys.peek_mut(hash) else {
+            return false;
         };
         let over = slot.desk.take_over(now);
         let (key, holds) = (slot.key.clone(), slot.desk.holds());
-        if !holds {
-            self.holds_no_more(&hash);
-        }
         if let Some(key) = key
             && !over.is_empty()
         {
             let record = &key.record;
             self.reporter(&record.account).settle(&record.id, over);
         }
-    }
-
-    /// Hands over the ended leases of every key.
-    pub fn settle_all(&mut self, now: Millis) {
-        for hash in self.holding.clone() {
-            self.settle(hash, now);
-        }
+        holds
     }
 
     /// What there is to report to the guard of an account.
