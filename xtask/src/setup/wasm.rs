@@ -1,8 +1,8 @@
 //! A Rust toolchain that compiles for wasm32-unknown-unknown.
 
-use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
 
@@ -33,6 +33,9 @@ impl WasmToolchain {
         cargo
             .env_remove("RUSTFLAGS")
             .env_remove("CARGO_ENCODED_RUSTFLAGS");
+        if matches!(self, Self::Active) {
+            cargo.env("CARGO_ENCODED_RUSTFLAGS", remapped().join(FLAG_END));
+        }
         cargo
     }
 
@@ -57,6 +60,21 @@ impl WasmToolchain {
             Self::Debian(toolchain) => toolchain.describe(),
         }
     }
+}
+
+/// Between the flags of `CARGO_ENCODED_RUSTFLAGS`.
+const FLAG_END: &str = "\u{1f}";
+
+/// Flags that keep the folders of this machine's dependencies out of the Worker: they are nobody's business, and its size
+/// would hang on their names.
+fn remapped() -> Vec<String> {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(env::home_dir()?.join(".cargo")));
+    let sources = home.and_then(|home| fs::read_dir(home.join("registry/src")).ok());
+    let folders = sources.into_iter().flatten().flatten();
+    folders
+        .map(|folder| format!("--remap-path-prefix={}=deps", folder.path().display()))
+        .collect()
 }
 
 /// Finds a toolchain for wasm32, or installs what is missing for one.
