@@ -74,7 +74,7 @@ impl IpRange {
             (v6_text(Ipv6Addr::from_bits(self.first)), self.shared)
         };
         text.push('/');
-        text.push_str(itoa::Buffer::new().format(length));
+        text.push_str(itoa::Buffer::new().format(u64::from(length)));
         text
     }
 }
@@ -113,7 +113,7 @@ fn v4_text(ip: Ipv4Addr) -> String {
         if index > 0 {
             text.push('.');
         }
-        text.push_str(itoa::Buffer::new().format(octet));
+        text.push_str(itoa::Buffer::new().format(u64::from(octet)));
     }
     text
 }

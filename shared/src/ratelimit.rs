@@ -42,7 +42,7 @@ pub fn put_state(fields: &mut Fields, views: &[WindowView], now: Millis) {
         return;
     };
     let [mut remaining, mut reset] = [itoa::Buffer::new(); 2];
-    let remaining = remaining.format(tightest.remaining);
+    let remaining = remaining.format(u64::from(tightest.remaining));
     fields.put("x-ratelimit-remaining", remaining);
     let at = whole_seconds(now.saturating_add(tightest.reset_in));
     fields.put_number("x-ratelimit-reset", at);
@@ -62,7 +62,7 @@ fn policy(views: &[WindowView]) -> String {
         }
         let [mut quota, mut span] = [itoa::Buffer::new(); 2];
         let (quota, span) = (
-            quota.format(view.limit),
+            quota.format(u64::from(view.limit)),
             span.format(view.window.span() / 1_000),
         );
         for part in ["\"", view.window.name(), "\";q=", quota, ";w=", span] {

@@ -74,7 +74,7 @@ impl<'a> Ticket<'a> {
             self.api,
             self.request,
             at.format(self.at),
-            cost.format(self.cost),
+            cost.format(u64::from(self.cost)),
         ];
         for part in parts {
             text.push_str(part);
@@ -129,15 +129,15 @@ impl Plan {
                 fields,
             } => {
                 line("answer");
-                line(number.format(*status));
+                line(number.format(u64::from(*status)));
                 line(body);
                 let (place, told) = match fixed {
                     Fixed::Kept(place) => (Some(*place), None),
                     Fixed::Keep(place, told) => (Some(*place), Some(told)),
                     Fixed::Once(told) => (None, Some(told)),
                 };
-                line(place.map_or("", |place| number.format(place)));
-                line(number.format(told.map_or(0, Fields::count) * 2));
+                line(place.map_or("", |place| number.format(u64::from(place))));
+                line(number.format(told.map_or(0, Fields::count) as u64 * 2));
                 text.push('\n');
                 text.push_str(told.map_or("", Fields::as_lines));
                 text.push_str(fields.as_lines());
@@ -145,9 +145,9 @@ impl Plan {
             Self::Forward(forward) => {
                 line("forward");
                 line(&forward.url);
-                line(number.format(forward.timeout));
+                line(number.format(u64::from(forward.timeout)));
                 line(&forward.ticket);
-                line(number.format(forward.to_upstream.count() * 2));
+                line(number.format(forward.to_upstream.count() as u64 * 2));
                 text.push('\n');
                 text.push_str(forward.to_upstream.as_lines());
                 text.push_str(forward.to_caller.as_lines());
