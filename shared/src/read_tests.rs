@@ -121,6 +121,14 @@ fn nesting_is_bounded() {
     assert!(parse(&deep).is_err());
 }
 
+#[test]
+fn a_tree_has_at_most_so_many_values() {
+    for (text, values) in [("1", 1), ("[]", 1), (r#"{"a":1}"#, 2), ("[[1,{}],null]", 5)] {
+        assert_eq!(parse_at_most(text, values), parse(text), "{text}");
+        assert!(parse_at_most(text, values - 1).is_err(), "{text}");
+    }
+}
+
 /// Pieces of JSON, and of what only looks like it.
 fn jsonish() -> impl Strategy<Value = String> {
     let pieces = [
