@@ -186,13 +186,14 @@ async function bounded(request) {
 function unavailable() {
   const title = "Temporarily unavailable";
   const detail = "The request could not be checked. Please try again";
+  const requestId = `req_${crypto.randomUUID().replaceAll("-", "").slice(0, 20)}`;
   const body = {
     type: "urn:keyward:problem:guard_unavailable",
     title,
     status: 503,
     detail,
     code: "guard_unavailable",
-    requestId: "",
+    requestId,
     error: title,
     message: detail,
     retryAfter: 1,
@@ -202,6 +203,7 @@ function unavailable() {
     "cache-control": "no-store",
     "retry-after": "1",
     vary: "Origin",
+    "x-keyward-request-id": requestId,
   };
   return new Response(JSON.stringify(body), { status: 503, headers });
 }

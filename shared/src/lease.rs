@@ -1,22 +1,27 @@
-//! The purse: what a gate holds of one key's quota, and what it knows of the key's standing.
+//! The desk: where a gate serves one key. In it the purse: what the gate holds of the key's quota, and what it knows of
+//! the key's standing.
 //!
 //! A gate measures a lease from when it sent the request for it, on its own clock, and spends only within
 //! it. Concurrent requests pool what they are granted: one that finds a question under way which asks for enough waits
 //! for that answer, on a timer of its own, and else asks for itself.
 
+mod desk;
 mod pace;
 mod pool;
 mod purse;
 mod questions;
 mod refusals;
 mod views;
+mod wait;
 
 use crate::Millis;
 use crate::window::Window;
 
+pub use desk::{Asked, Desk, Effect, Known, Needs, Pay, Turn};
 pub use purse::Purse;
 pub use questions::FOLLOW_MS;
 pub use views::{Views, WindowView};
+pub use wait::Wait;
 
 /// How old an answer may be that admits a request where no lease time bounds it, in milliseconds.
 const LONGEST_WAIT_MS: Millis = 1_000;

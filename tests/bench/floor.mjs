@@ -1,8 +1,8 @@
-// The floor: reads what the gate was seen to read, writes what it was seen to write, decides nothing. No promise;
-// its headers are made once, which is the quickest way that workerd has.
-import { BODY, HEADERS, MEMBERS, NAMES, STATUS } from "./observed.mjs";
+// The floor: reads what the gate was seen to read, writes what it was seen to write, decides nothing. No promise. Headers
+// are written as Workers mostly write them, or else from a set that is made once: the quickest way that workerd has.
+import { BODY, HEADERS, MEMBERS, NAMES, PREPARED, STATUS } from "./observed.mjs";
 
-const INIT = { status: STATUS, headers: new Headers(HEADERS) };
+const INIT = { status: STATUS, headers: PREPARED ? new Headers(HEADERS) : Object.fromEntries(HEADERS) };
 
 export default {
   fetch(request) {

@@ -2,10 +2,9 @@
 
 use std::rc::Rc;
 
-use shared::Millis;
 use shared::account::AccountRecord;
 use shared::denial::Denial;
-use shared::lease::{QuotaRefusal, Views};
+use shared::lease::{Needs, Views, Wait};
 use shared::token::KeyHash;
 
 use super::isolate::{Api, Key};
@@ -28,6 +27,18 @@ pub enum Need {
     },
 }
 
+impl Need {
+    /// The key that it is about, and what is lacked of it.
+    pub fn of_key(&self) -> Option<(KeyHash, Needs)> {
+        match self {
+            Self::Record(hash) => Some((*hash, Needs::Record)),
+            Self::Guard(Question { hash, need: 0, .. }) => Some((*hash, Needs::State)),
+            Self::Guard(Question { hash, need, .. }) => Some((*hash, Needs::Units(*need))),
+            Self::Api(_) | Self::Account { .. } => None,
+        }
+    }
+}
+
 /// A question to a guard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
@@ -48,35 +59,12 @@ pub struct Memo {
     pub record_read: bool,
     /// KV failed.
     pub kv_failed: bool,
-    /// The guard could not be asked.
-    pub guard_failed: bool,
-    /// The version that the guard confirmed for this request; 0: that there is no key.
-    pub confirmed: Option<u64>,
-    /// The guard paid for this request.
-    pub paid: Option<Paid>,
-    /// An answer came too late to admit this request.
-    pub was_late: bool,
-    /// The guard refused this request for quota.
-    pub refused: Option<QuotaRefusal>,
+    /// What it has heard of the guard, and whom it waits for.
+    pub wait: Wait,
     /// The account named in the path, as found.
     pub account: Option<Option<Rc<AccountRecord>>>,
-    /// Until when this request waits for others that ask what it needs.
-    pub follow_until: Option<Millis>,
-    /// The answer to another's question that this request waits for, or has waited for: one, at most.
-    pub followed: Option<u64>,
-    /// The key about which this request asks, while others wait.
-    pub asking: Option<KeyHash>,
-}
-
-/// What the guard paid for: nothing else passes on it. While it was asked, the key or the API may have changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Paid {
-    /// The version of the key's record.
-    pub version: u64,
-    /// The request's cost.
-    pub cost: u32,
-    /// Until when the request must have passed.
-    pub until: Millis,
+    /// The key about which it asked last.
+    pub asks_about: Option<KeyHash>,
 }
 
 /// How far a step came.

@@ -9,7 +9,7 @@ use shared::Millis;
 use shared::account::AccountRecord;
 use shared::base62;
 use shared::by_name::ByName;
-use shared::lease::Purse;
+use shared::lease::Desk;
 use shared::permission;
 use shared::record::{ApiRecord, Endpoint, KeyRecord};
 use shared::report::Reporter;
@@ -119,14 +119,8 @@ pub struct ApiSlot {
 pub struct KeySlot {
     /// The key, if there is one.
     pub key: Option<Rc<Key>>,
-    /// Until when the guard's word that there is none may be relied on.
-    pub absent_until: Millis,
-    /// What this gate holds of its quota.
-    pub purse: Purse,
-    /// Whether the guard's last answer left nothing for another request.
-    pub scarce: bool,
-    /// Since when a request asks about it while others wait.
-    pub asked_at: Option<Millis>,
+    /// What is decided about it here.
+    pub desk: Desk,
     /// When the log was last told why it opens nothing.
     pub logged_at: Option<Millis>,
 }
@@ -263,9 +257,9 @@ impl Isolate {
 
     fn let_go(&mut self, hash: KeyHash, mut slot: KeySlot, now: Millis) {
         self.holds_no_more(&hash);
-        slot.purse.clear();
+        slot.desk.clear();
         if let Some(key) = slot.key {
-            let over = slot.purse.take_over(now);
+            let over = slot.desk.take_over(now);
             let record = &key.record;
             self.reporter(&record.account).settle(&record.id, over);
         }
@@ -277,7 +271,7 @@ impl Isolate {
         if slot.version() >= record.version {
             return;
         }
-        slot.purse.clear();
+        slot.desk.clear();
         slot.key = Some(Rc::new(Key::new(record)));
         self.settle(hash, now);
     }
@@ -297,28 +291,33 @@ impl Isolate {
 
     /// Hands a key's ended leases to the reporter of its guard.
     pub fn settle(&mut self, hash: KeyHash, now: Millis) {
-        let Some(slot) = self.keys.peek_mut(&hash) else {
-            self.holds_no_more(&hash);
-            return;
-        };
-        let over = slot.purse.take_over(now);
-        let (key, is_over) = (slot.key.clone(), slot.purse.last_end().is_none());
-        if is_over {
+        if !self.settle_one(&hash, now) {
             self.holds_no_more(&hash);
         }
+    }
+
+    /// Hands over the ended leases of every key. All at once: to take each key out by itself would move the others up
+    /// each time.
+    pub fn settle_all(&mut self, now: Millis) {
+        let mut holding = std::mem::take(&mut self.holding);
+        holding.retain(|hash| self.settle_one(hash, now));
+        self.holding = holding;
+    }
+
+    /// Hands a key's ended leases over. Whether it holds others.
+    fn settle_one(&mut self, hash: &KeyHash, now: Millis) -> bool {
+        let Some(slot) = self.keys.peek_mut(hash) else {
+            return false;
+        };
+        let over = slot.desk.take_over(now);
+        let (key, holds) = (slot.key.clone(), slot.desk.holds());
         if let Some(key) = key
             && !over.is_empty()
         {
             let record = &key.record;
             self.reporter(&record.account).settle(&record.id, over);
         }
-    }
-
-    /// Hands over the ended leases of every key.
-    pub fn settle_all(&mut self, now: Millis) {
-        for hash in self.holding.clone() {
-            self.settle(hash, now);
-        }
+        holds
     }
 
     /// What there is to report to the guard of an account.

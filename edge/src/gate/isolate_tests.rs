@@ -1,5 +1,5 @@
-use shared::lease::Granted;
-use shared::message::Settled;
+use shared::lease::{Effect, Wait};
+use shared::message::{KeyAnswer, KeyAsk, Settled};
 use shared::secret::Secret;
 use shared::token::TagSecrets;
 
@@ -36,16 +36,22 @@ fn a_key_that_gives_way_reports_its_leases() {
     let mut isolate = isolate();
     let first = KeyHash::of("0");
     isolate.install(first, record("key_0"), NOW);
-    let grant = Granted {
+    let ask = KeyAsk {
+        hash: first,
+        version: 1,
+        want: 2,
+        need: 2,
+    };
+    let desk = &mut isolate.slot(first, NOW).desk;
+    let asked = desk.question(NOW, 1_000, ask, true);
+    let granted = KeyAnswer::Granted {
         lease: 9,
         units: 5,
         ttl: 1_000,
-        need: 2,
+        standing: Vec::new(),
     };
-    isolate
-        .slot(first, NOW)
-        .purse
-        .granted(NOW, NOW, &grant, &[]);
+    let effect = desk.take_in(NOW, 1_000, &asked, Some(granted), &mut Wait::default());
+    assert_eq!(effect, Effect::Holds);
     isolate.holds(first);
     for n in 1..2 * MAX_KEYS {
         isolate.slot(KeyHash::of(&n.to_string()), NOW);

@@ -164,14 +164,14 @@ impl Isolate {
             if let Some(key) = &slot.key {
                 return Ok(Rc::clone(key));
             }
-            if now < slot.absent_until || memo.confirmed == Some(0) {
+            if slot.desk.is_absent(now, &memo.wait) {
                 return Err(Err(Denial::InvalidKey(InvalidKey::Unknown)));
             }
         }
         if !memo.record_read {
             return Err(Ok(Need::Record(token.hash)));
         }
-        if memo.guard_failed {
+        if memo.wait.has_failed() {
             return Err(Err(Denial::GuardUnavailable));
         }
         Err(Ok(Need::Guard(Question {

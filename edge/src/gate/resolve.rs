@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use shared::Millis;
 use shared::account::{AccountRecord, guard_name};
-use shared::lease::{Granted, QuotaRefusal, longest_wait};
+use shared::lease::{Asked, Effect, Wait};
 use shared::message::{GuardAnswer, GuardCall, KeyAnswer, KeyAsk};
 use shared::read;
 use shared::record::{ApiRecord, KeyRecord};
@@ -14,7 +14,7 @@ use shared::token::KeyHash;
 use shared::write;
 
 use super::GateCode;
-use super::decision::{Memo, Need, Paid, Question};
+use super::decision::{Memo, Need, Question};
 use super::isolate::{AccountSlot, Api, ApiSlot, Isolate};
 use super::look_up::{API_FRESH_MS, API_RETRY_MS};
 use crate::boundary::{self, IoError, log};
@@ -26,7 +26,7 @@ impl GateCode {
         match need {
             Need::Api(host) => self.read_api(&host, memo).await,
             Need::Record(hash) => self.read_record(hash, memo).await,
-            Need::Guard(question) => self.ask(&question, question.need, memo).await,
+            Need::Guard(question) => self.ask(&question, true, &mut memo.wait).await,
             Need::Account { id, holder } => self.read_account(&id, &holder, memo).await,
         }
     }
@@ -104,7 +104,7 @@ impl GateCode {
             match self.call_guard(holder, &call).await {
                 Ok(answer) => record = answer.account,
                 Err(_) => {
-                    memo.guard_failed = true;
+                    memo.wait.fail();
                     return;
                 }
             }
@@ -118,65 +118,39 @@ impl GateCode {
         });
     }
 
-    /// Asks the guard about a key and takes its answer in. `waiting` is what the waiting request costs; 0 when
-    /// none waits.
-    async fn ask(&self, question: &Question, waiting: u32, memo: &mut Memo) {
-        let sent_at = boundary::now();
-        let want = self.with(|isolate| {
-            isolate.settle(question.hash, sent_at);
-            let lease_ms = isolate.config.lease_ms;
-            let purse = &mut isolate.slot(question.hash, sent_at).purse;
-            let want = purse.want(lease_ms).max(question.need);
-            if question.need > 0 {
-                purse.asking(sent_at, want, waiting);
-            }
-            want
-        });
+    /// Asks the guard about a key and takes its answer in: for a request that waits, or as a renewal.
+    async fn ask(&self, question: &Question, waits: bool, wait: &mut Wait) {
+        let asked = self.with(|isolate| isolate.question(question, waits, boundary::now()));
+        let Some(asked) = asked else {
+            return wait.fail();
+        };
         let call = GuardCall {
-            ask: Some(KeyAsk {
-                hash: question.hash,
-                version: question.version,
-                want: want.unwrap_or(question.need),
-                need: question.need,
-            }),
+            ask: Some(asked.ask.clone()),
             ..self.empty_call()
         };
         let answer = self.call_guard(&question.account, &call).await;
-        if question.need > 0 {
-            self.with(|isolate| {
-                if let Some(slot) = isolate.keys.peek_mut(&question.hash) {
-                    slot.purse.answered();
-                }
-            });
-        }
-        let Some(answer) = answer.ok().and_then(|answer| answer.key) else {
-            memo.guard_failed = true;
-            return;
-        };
-        let now = boundary::now();
-        self.with(|isolate| take_in(isolate, question, waiting, answer, memo, sent_at, now));
+        let answer = answer.ok().and_then(|answer| answer.key);
+        self.with(|isolate| isolate.take_in(&asked, answer, wait, boundary::now()));
     }
 
     /// Asks for the next lease of a key, ahead of its need.
     pub async fn renew(&self, hash: KeyHash) {
         let question = self.with(|isolate| {
-            let key = isolate.keys.peek(&hash)?.key.clone()?;
-            let record = &key.record;
+            let slot = isolate.keys.peek_mut(&hash)?;
+            let Some(key) = &slot.key else {
+                slot.desk.end_renewal();
+                return None;
+            };
             Some(Question {
-                account: record.account.clone(),
+                account: key.record.account.clone(),
                 hash,
-                version: record.version,
+                version: key.record.version,
                 need: 1,
             })
         });
         if let Some(question) = question.flatten() {
-            self.ask(&question, 0, &mut Memo::default()).await;
+            self.ask(&question, false, &mut Wait::default()).await;
         }
-        self.with(|isolate| {
-            if let Some(slot) = isolate.keys.peek_mut(&hash) {
-                slot.purse.end_renewal();
-            }
-        });
     }
 
     /// Reports to the guard of an account what there is to report.
@@ -249,76 +223,34 @@ fn compile(text: &str, candidate: &str, serial: u64) -> Result<Option<Rc<Api>>, 
     })))
 }
 
-/// Takes a guard's answer in. `need` is what the waiting request costs; 0 when none waits.
-fn take_in(
-    isolate: &mut Isolate,
-    question: &Question,
-    need: u32,
-    answer: KeyAnswer,
-    memo: &mut Memo,
-    sent_at: Millis,
-    now: Millis,
-) {
-    let hash = question.hash;
-    match answer {
-        KeyAnswer::Unknown { ttl } => {
-            memo.confirmed = Some(0);
-            let slot = isolate.slot(hash, now);
-            slot.purse.clear();
-            slot.absent_until = sent_at.saturating_add(ttl);
-            isolate.settle(hash, now);
-            isolate.slot(hash, now).key = None;
-        }
-        KeyAnswer::Stale { record } => isolate.install(hash, *record, now),
-        KeyAnswer::Current { ttl } => {
-            memo.confirmed = Some(question.version);
-            isolate.slot(hash, now).purse.confirmed(sent_at, now, ttl);
-        }
-        KeyAnswer::Granted {
-            lease,
-            units,
-            ttl,
-            standing,
-        } => {
-            // A strict key has no lease time: what bounds its answers is the default one, at most.
-            let bound = longest_wait(isolate.config.lease_ms, ttl);
-            let late = need > 0 && now.saturating_sub(sent_at) >= bound;
-            // Asked once more; a guard that is late again is as good as out of reach.
-            memo.guard_failed |= late && memo.was_late;
-            memo.was_late |= late;
-            memo.paid = (need > 0 && !late).then(|| Paid {
-                version: question.version,
-                cost: need,
-                until: sent_at.saturating_add(bound),
-            });
-            memo.confirmed = (!late).then_some(question.version);
-            let grant = Granted {
-                lease,
-                units,
-                ttl,
-                need: if late { 0 } else { need },
-            };
-            let slot = isolate.slot(hash, now);
-            slot.scarce = standing.iter().any(|s| s.left == 0);
-            slot.purse.granted(sent_at, now, &grant, &standing);
-            if ttl > 0 {
-                isolate.holds(hash);
+impl Isolate {
+    /// A question that is sent now.
+    fn question(&mut self, question: &Question, waits: bool, now: Millis) -> Asked {
+        self.settle(question.hash, now);
+        let lease_ms = self.config.lease_ms;
+        let ask = KeyAsk {
+            hash: question.hash,
+            version: question.version,
+            want: question.need,
+            need: question.need,
+        };
+        let desk = &mut self.slot(question.hash, now).desk;
+        desk.question(now, lease_ms, ask, waits)
+    }
+
+    /// Takes in what the guard answered, if anything.
+    fn take_in(&mut self, asked: &Asked, answer: Option<KeyAnswer>, wait: &mut Wait, now: Millis) {
+        let hash = asked.ask.hash;
+        let lease_ms = self.config.lease_ms;
+        let desk = &mut self.slot(hash, now).desk;
+        match desk.take_in(now, lease_ms, asked, answer, wait) {
+            Effect::None => {}
+            Effect::Holds => self.holds(hash),
+            Effect::Install(record) => self.install(hash, *record, now),
+            Effect::Gone => {
+                self.settle(hash, now);
+                self.slot(hash, now).key = None;
             }
-        }
-        KeyAnswer::Exhausted {
-            retry_in,
-            violated,
-            ttl,
-            standing,
-        } => {
-            memo.confirmed = Some(question.version);
-            let refusal = QuotaRefusal { retry_in, violated };
-            let asked = question.need;
-            let slot = isolate.slot(hash, now);
-            slot.scarce = true;
-            slot.purse
-                .exhausted(sent_at, now, asked, &refusal, ttl, &standing);
-            memo.refused = Some(refusal);
         }
     }
 }

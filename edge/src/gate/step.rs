@@ -9,7 +9,7 @@ use shared::Millis;
 use shared::account::AccountRecord;
 use shared::decide::{self, Facts, NamedAccount};
 use shared::denial::Denial;
-use shared::lease::{QuotaRefusal, Spend, Views};
+use shared::lease::{Known, Pay, QuotaRefusal, Views};
 use shared::path;
 use shared::record::OnGuardFailure;
 use shared::route::Matched;
@@ -80,82 +80,36 @@ impl Isolate {
     /// Refuses, once the guard has confirmed within the lease time that the state behind it is the newest.
     fn refuse(&mut self, request: &Request, denial: Denial, memo: &Memo, now: Millis) -> Step {
         let version = request.key.record.version;
-        let known = memo.confirmed == Some(version)
-            || memo
-                .paid
-                .is_some_and(|p| p.version == version && now < p.until)
-            || self.slot(request.hash, now).purse.is_current(now);
-        if !known && !memo.guard_failed {
-            return Step::Need(Need::Guard(request.question(0)));
-        }
-        let denial = if known {
-            denial
-        } else {
-            Denial::GuardUnavailable
+        let desk = &mut self.slot(request.hash, now).desk;
+        let denial = match desk.knows(now, &memo.wait, version) {
+            Known::Yes => denial,
+            Known::Ask => return Step::Need(Need::Guard(request.question(0))),
+            Known::Unavailable => Denial::GuardUnavailable,
         };
         request.refused(denial, Views::default())
     }
 
-    /// Pays from the purse, or has the guard asked.
+    /// Pays, or has the guard asked.
     fn pay(&mut self, request: &Request, cost: u32, memo: &Memo, now: Millis) -> Step {
-        let hash = request.hash;
-        let paid = memo.paid.is_some_and(|paid| {
-            paid.version == request.key.record.version && paid.cost == cost && now < paid.until
-        });
-        if paid {
-            return self.pass(request, cost, now);
-        }
-        let spend = if request.key.record.is_strict() {
-            Spend::Ask
-        } else {
-            self.slot(hash, now).purse.spend(now, cost)
-        };
-        match (spend, &memo.refused) {
-            (Spend::Paid { renew }, _) => {
-                if renew && self.slot(hash, now).purse.begin_renewal(now) {
-                    self.work.push(Work::Renew(hash));
+        let desk = &mut self.slot(request.hash, now).desk;
+        match desk.pay(now, &memo.wait, &request.key.record, cost) {
+            Pay::Passed { renew } => {
+                let views = desk.view(now);
+                if renew {
+                    self.work.push(Work::Renew(request.hash));
                 }
-                self.pass(request, cost, now)
+                request.pass(cost, views)
             }
-            (Spend::Refused(refusal), _) => self.limited(request, cost, refusal, now),
-            (Spend::Ask, Some(refusal)) => self.limited(request, cost, refusal.clone(), now),
-            (Spend::Ask, None) if !memo.guard_failed => {
-                Step::Need(Need::Guard(request.question(cost)))
-            }
-            (Spend::Ask, None) => match request.api.record.on_guard_failure {
-                OnGuardFailure::Allow => self.pass(request, cost, now),
+            Pay::PaidByAnswer => request.pass(cost, desk.view(now)),
+            Pay::Refused(refusal) => request.limited(cost, refusal, &desk.view(now)),
+            Pay::Ask => Step::Need(Need::Guard(request.question(cost))),
+            Pay::Unavailable => match request.api.record.on_guard_failure {
+                OnGuardFailure::Allow => request.pass(cost, desk.view(now)),
                 OnGuardFailure::Refuse => {
                     request.refused(Denial::GuardUnavailable, Views::default())
                 }
             },
         }
-    }
-
-    fn limited(
-        &mut self,
-        request: &Request,
-        cost: u32,
-        refusal: QuotaRefusal,
-        now: Millis,
-    ) -> Step {
-        let views = self.slot(request.hash, now).purse.view(now);
-        let views = views.of_refusal(cost, &refusal);
-        let limits = request.key.record.limits;
-        let denial = Denial::RateLimited {
-            cost,
-            refusal,
-            limits,
-        };
-        request.refused(denial, views)
-    }
-
-    fn pass(&mut self, request: &Request, cost: u32, now: Millis) -> Step {
-        Step::Pass(Admitted {
-            api: Rc::clone(&request.api),
-            key: Rc::clone(&request.key),
-            cost,
-            views: self.slot(request.hash, now).purse.view(now),
-        })
     }
 
     fn named_account(
@@ -209,6 +163,26 @@ impl Request {
             version: record.version,
             need,
         }
+    }
+
+    fn pass(&self, cost: u32, views: Views) -> Step {
+        Step::Pass(Admitted {
+            api: Rc::clone(&self.api),
+            key: Rc::clone(&self.key),
+            cost,
+            views,
+        })
+    }
+
+    fn limited(&self, cost: u32, refusal: QuotaRefusal, views: &Views) -> Step {
+        let views = views.of_refusal(cost, &refusal);
+        let limits = self.key.record.limits;
+        let denial = Denial::RateLimited {
+            cost,
+            refusal,
+            limits,
+        };
+        self.refused(denial, views)
     }
 
     fn refused(&self, denial: Denial, views: Views) -> Step {

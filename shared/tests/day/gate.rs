@@ -1,10 +1,10 @@
-//! A gate: an isolate with the records that it knows, a purse for each token, and what it has to report.
+//! A gate: an isolate with the records that it knows, a desk for each token, and what it has to report.
 
 use std::collections::BTreeMap;
 
 use shared::Millis;
 use shared::decide::{Facts, NamedAccount, decide};
-use shared::lease::{Granted, Purse, QuotaRefusal, Spend, longest_wait};
+use shared::lease::{Asked, Desk, Effect, Known, Needs, Pay, Turn, Wait};
 use shared::message::{KeyAnswer, KeyAsk, Report};
 use shared::record::{ApiRecord, KeyRecord};
 use shared::report::Reporter;
@@ -33,9 +33,8 @@ pub struct Gate {
 struct Slot {
     key: usize,
     record: Option<KeyRecord>,
-    absent_until: Millis,
-    purse: Purse,
-    /// What the purse should hold.
+    desk: Desk,
+    /// What its purse should hold.
     naive: NaivePurse,
 }
 
@@ -48,12 +47,11 @@ pub struct Request {
     pub token: KeyHash,
     /// Its cost.
     pub cost: u32,
-    confirmed: Option<u64>,
-    paid: Option<(u64, Millis, usize)>,
-    refused: Option<QuotaRefusal>,
-    /// The guard could not be asked.
-    pub failed: bool,
-    was_late: bool,
+    wait: Wait,
+    /// The last grant that it waited for, as the log calls it.
+    grant: Option<usize>,
+    /// What it lacks.
+    lacks: Needs,
     needs: u32,
 }
 
@@ -64,11 +62,9 @@ impl Request {
             key,
             token,
             cost,
-            confirmed: None,
-            paid: None,
-            refused: None,
-            failed: false,
-            was_late: false,
+            wait: Wait::default(),
+            grant: None,
+            lacks: Needs::State,
             needs: 0,
         }
     }
@@ -93,19 +89,8 @@ pub enum Step {
     Unavailable,
     /// It asks the guard for so many units; 0: for the key's state.
     Ask(u32),
-}
-
-/// A question as sent.
-#[derive(Debug, Clone, Copy)]
-pub struct Asked {
-    /// The token.
-    pub token: KeyHash,
-    /// The version at hand.
-    pub version: u64,
-    /// What was asked for.
-    pub need: u32,
-    /// When, on the gate's clock.
-    pub sent_at: Millis,
+    /// It waits for another that asks.
+    Wait,
 }
 
 impl Gate {
@@ -131,36 +116,37 @@ impl Gate {
         now: Millis,
     ) -> Result<Step, String> {
         let slot = self.slots.entry(request.token.to_hex()).or_default();
-        let step = match &slot.record {
-            None if now < slot.absent_until || request.confirmed == Some(0) => Step::BadKey(0),
-            None if request.failed => Step::Unavailable,
-            None => Step::Ask(0),
-            Some(record) => {
-                let facts = Facts {
-                    now,
-                    hash: &request.token,
-                    key: record,
-                    api,
-                    endpoint: &api.endpoints[0],
-                    route: None,
-                    account: NamedAccount::Own,
-                    ip: None,
-                    origin: None,
-                };
-                let (version, strict) = (record.version, record.is_strict());
-                match decide(&facts) {
-                    Ok(()) => pay(slot, request, version, strict, now)?,
-                    Err(_) => refuse(slot, request, version, now),
-                }
-            }
+        let Some(record) = slot.record.clone() else {
+            return Ok(match slot.desk.is_absent(now, &request.wait) {
+                true => Step::BadKey(0),
+                false if request.wait.has_failed() => Step::Unavailable,
+                false => slot.need(request, Needs::State, now),
+            });
         };
-        if matches!(step, Step::Ask(_)) {
-            request.needs += 1;
-            if request.needs > MAX_NEEDS {
-                return Ok(Step::Unavailable);
-            }
+        let facts = Facts {
+            now,
+            hash: &request.token,
+            key: &record,
+            api,
+            endpoint: &api.endpoints[0],
+            route: None,
+            account: NamedAccount::Own,
+            ip: None,
+            origin: None,
+        };
+        match decide(&facts) {
+            Ok(()) => slot.pay(request, &record, now),
+            Err(_) => Ok(slot.refuse(request, record.version, now)),
         }
-        Ok(step)
+    }
+
+    /// Whether a request that waits for another goes on waiting.
+    pub fn waits(&mut self, request: &mut Request, now: Millis) -> bool {
+        let slot = self.slot(&request.token);
+        let awaited =
+            slot.desk
+                .awaited(now, &mut request.wait, request.lacks, slot.record.as_ref());
+        awaited.is_some()
     }
 
     /// The question of a request, or of a renewal, and what is reported with it.
@@ -168,104 +154,58 @@ impl Gate {
         &mut self,
         token: KeyHash,
         need: u32,
+        waits: bool,
         now: Millis,
-    ) -> (Asked, KeyAsk, Option<Report>) {
+    ) -> (Asked, Option<Report>) {
         self.settle(now);
         let slot = self.slot(&token);
-        let version = slot.record.as_ref().map_or(0, |r| r.version);
         let ask = KeyAsk {
             hash: token,
-            version,
-            want: slot.purse.want(LEASE_MS).max(need),
+            version: slot.record.as_ref().map_or(0, |r| r.version),
+            want: need,
             need,
         };
-        let asked = Asked {
-            token,
-            version,
-            need,
-            sent_at: now,
-        };
-        (asked, ask, self.reporter.take(now))
+        let asked = slot.desk.question(now, LEASE_MS, ask, waits);
+        (asked, self.reporter.take(now))
     }
 
-    /// A renewal is over.
-    pub fn end_renewal(&mut self, token: &KeyHash) {
-        self.slot(token).purse.end_renewal();
-    }
-
-    /// Takes an answer in; `request` waits for it, and `grant` is what the log calls the grant.
+    /// Takes in an answer, or that the call failed; `request` waits for it, and `grant` is what the log calls the grant.
     pub fn take_in(
         &mut self,
         asked: &Asked,
         request: Option<&mut Request>,
-        answer: &KeyAnswer,
+        answer: Option<KeyAnswer>,
         grant: Option<usize>,
         now: Millis,
     ) {
-        let slot = self.slot(&asked.token);
-        let sent_at = asked.sent_at;
-        match answer {
-            KeyAnswer::Unknown { ttl } => {
-                slot.purse.clear();
+        let slot = self.slot(&asked.ask.hash);
+        if let (Some(KeyAnswer::Granted { units, ttl, .. }), Some(grant)) = (&answer, grant) {
+            let late = now.saturating_sub(asked.sent_at) >= LEASE_MS;
+            let paid = match asked.waits && !late {
+                true => asked.ask.need,
+                false => 0,
+            };
+            let end = asked.sent_at + ttl;
+            slot.naive
+                .take_in(grant, asked.sent_at, end, units - paid, now);
+        }
+        let mut nobody = Wait::default();
+        let wait = match request {
+            Some(request) => {
+                request.grant = grant.or(request.grant);
+                &mut request.wait
+            }
+            None => &mut nobody,
+        };
+        match slot.desk.take_in(now, LEASE_MS, asked, answer, wait) {
+            Effect::None | Effect::Holds => {}
+            Effect::Install(record) => slot.install(*record),
+            Effect::Gone => {
                 slot.naive.clear();
-                slot.absent_until = sent_at + ttl;
                 slot.record = None;
-                request.into_iter().for_each(|r| r.confirmed = Some(0));
-            }
-            KeyAnswer::Stale { record } => slot.install(record),
-            KeyAnswer::Current { ttl } => {
-                slot.purse.confirmed(sent_at, now, *ttl);
-                let confirmed = Some(asked.version);
-                request.into_iter().for_each(|r| r.confirmed = confirmed);
-            }
-            KeyAnswer::Granted {
-                lease,
-                units,
-                ttl,
-                standing,
-            } => {
-                let bound = longest_wait(LEASE_MS, *ttl);
-                let late = request.is_some() && now.saturating_sub(sent_at) >= bound;
-                let need = match &request {
-                    Some(_) if !late => asked.need,
-                    _ => 0,
-                };
-                if let (Some(request), Some(grant)) = (request, grant) {
-                    request.failed |= late && request.was_late;
-                    request.was_late |= late;
-                    request.paid = (!late).then_some((asked.version, sent_at + bound, grant));
-                    request.confirmed = (!late).then_some(asked.version);
-                }
-                let granted = Granted {
-                    lease: *lease,
-                    units: *units,
-                    ttl: *ttl,
-                    need,
-                };
-                slot.purse.granted(sent_at, now, &granted, standing);
-                if let Some(grant) = grant {
-                    let end = sent_at + ttl;
-                    slot.naive.take_in(grant, sent_at, end, units - need, now);
-                }
-            }
-            KeyAnswer::Exhausted {
-                retry_in,
-                violated,
-                ttl,
-                standing,
-            } => {
-                let refusal = QuotaRefusal {
-                    retry_in: *retry_in,
-                    violated: violated.clone(),
-                };
-                slot.purse
-                    .exhausted(sent_at, now, asked.need, &refusal, *ttl, standing);
-                if let Some(request) = request {
-                    request.confirmed = Some(asked.version);
-                    request.refused = Some(refusal);
-                }
             }
         }
+        slot.desk.end_asking(wait);
     }
 
     /// Counts what became of a request.
@@ -294,69 +234,75 @@ impl Gate {
     /// Hands the leases that are over to the reporter.
     pub fn settle(&mut self, now: Millis) {
         for slot in self.slots.values_mut() {
-            let over = slot.purse.take_over(now);
+            let over = slot.desk.take_over(now);
             self.reporter.settle(&slot.key.to_string(), over);
         }
     }
 }
 
 impl Slot {
-    fn install(&mut self, record: &KeyRecord) {
-        if self
-            .record
-            .as_ref()
-            .is_none_or(|r| r.version < record.version)
-        {
-            self.purse.clear();
+    fn install(&mut self, record: KeyRecord) {
+        let old = self.record.as_ref();
+        if old.is_none_or(|old| old.version < record.version) {
+            self.desk.clear();
             self.naive.clear();
             self.key = record.id.parse().unwrap();
-            self.record = Some(record.clone());
+            self.record = Some(record);
         }
     }
-}
 
-fn pay(
-    slot: &mut Slot,
-    request: &mut Request,
-    version: u64,
-    strict: bool,
-    now: Millis,
-) -> Result<Step, String> {
-    if let Some((_, _, grant)) = request
-        .paid
-        .filter(|(v, until, _)| *v == version && now < *until)
-    {
-        return Ok(Step::Granted { version, grant });
+    fn pay(
+        &mut self,
+        request: &mut Request,
+        record: &KeyRecord,
+        now: Millis,
+    ) -> Result<Step, String> {
+        let (cost, version) = (request.cost, record.version);
+        Ok(match self.desk.pay(now, &request.wait, record, cost) {
+            Pay::Passed { renew } => Step::Paid {
+                version,
+                parts: self
+                    .naive
+                    .pay(now, cost)
+                    .ok_or_else(|| format!("{cost} units spent that were not held"))?,
+                renew,
+            },
+            Pay::PaidByAnswer => Step::Granted {
+                version,
+                grant: request
+                    .grant
+                    .ok_or("paid by an answer that granted nothing")?,
+            },
+            Pay::Refused(_) => Step::Limited,
+            Pay::Ask => self.need(request, Needs::Units(cost), now),
+            Pay::Unavailable => Step::Unavailable,
+        })
     }
-    let spend = match strict {
-        true => Spend::Ask,
-        false => slot.purse.spend(now, request.cost),
-    };
-    Ok(match spend {
-        Spend::Paid { renew } => Step::Paid {
-            version,
-            parts: slot
-                .naive
-                .pay(now, request.cost)
-                .ok_or_else(|| format!("{} units spent that were not held", request.cost))?,
-            renew: renew && slot.purse.begin_renewal(now),
-        },
-        Spend::Refused(_) => Step::Limited,
-        Spend::Ask if request.refused.is_some() => Step::Limited,
-        Spend::Ask if request.failed => Step::Unavailable,
-        Spend::Ask => Step::Ask(request.cost),
-    })
-}
 
-fn refuse(slot: &mut Slot, request: &Request, version: u64, now: Millis) -> Step {
-    let paid = request
-        .paid
-        .is_some_and(|(v, until, _)| v == version && now < until);
-    if request.confirmed == Some(version) || paid || slot.purse.is_current(now) {
-        Step::BadKey(version)
-    } else if request.failed {
-        Step::Unavailable
-    } else {
-        Step::Ask(0)
+    fn refuse(&mut self, request: &mut Request, version: u64, now: Millis) -> Step {
+        match self.desk.knows(now, &request.wait, version) {
+            Known::Yes => Step::BadKey(version),
+            Known::Ask => self.need(request, Needs::State, now),
+            Known::Unavailable => Step::Unavailable,
+        }
+    }
+
+    /// A request asks for what it lacks, or waits for another that does.
+    fn need(&mut self, request: &mut Request, lacks: Needs, now: Millis) -> Step {
+        if request.needs >= MAX_NEEDS {
+            return Step::Unavailable;
+        }
+        request.lacks = lacks;
+        let record = self.record.as_ref();
+        match self.desk.turn(now, &mut request.wait, lacks, record) {
+            Turn::Wait { .. } => Step::Wait,
+            Turn::Ask => {
+                request.needs += 1;
+                Step::Ask(match lacks {
+                    Needs::Units(units) => units,
+                    Needs::State | Needs::Record => 0,
+                })
+            }
+        }
     }
 }

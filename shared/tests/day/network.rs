@@ -2,16 +2,31 @@
 
 use rand::RngExt;
 use shared::Millis;
+use shared::lease::Asked;
 use shared::message::{KeyAnswer, KeyAsk, Report};
 use shared::token::KeyHash;
 
-use super::gate::{Asked, Request};
+use super::gate::Request;
 use super::world::{Event, World};
 
 /// The share of messages that get lost, and of calls that come twice.
 const FAULTS: f64 = 0.01;
 /// When a gate is told that a message got lost, if it is.
 const TOLD_AFTER: Millis = 1_000;
+
+/// How often a request looks that waits for another's question.
+pub const LOOK_EVERY_MS: Millis = 5;
+
+/// An answer on its way.
+#[derive(Debug)]
+pub struct Answer {
+    /// What it says of the key.
+    pub key: Option<KeyAnswer>,
+    /// What the log calls the grant.
+    pub granted: Option<usize>,
+    /// The report that is kept.
+    pub acknowledged: Option<u64>,
+}
 
 /// A call of which nothing was heard yet.
 #[derive(Debug)]
@@ -38,31 +53,31 @@ impl World {
     /// A gate asks; a renewal has no request that waits.
     pub fn ask(&mut self, place: usize, token: KeyHash, need: u32, request: Option<u64>) {
         let now = self.gate_clock(place);
-        let (asked, ask, report) = self.gates[place].ask(token, need, now);
-        self.send(place, Some((asked, ask)), request, report);
+        let (asked, report) = self.gates[place].ask(token, need, request.is_some(), now);
+        self.send(place, Some(asked), request, report);
     }
 
     /// A gate calls the guard.
     pub fn send(
         &mut self,
         place: usize,
-        ask: Option<(Asked, KeyAsk)>,
+        asked: Option<Asked>,
         request: Option<u64>,
         report: Option<Report>,
     ) {
         let gate = self.gates[place].id;
         let id = self.next_id();
+        let ask = asked.as_ref().map(|asked| asked.ask.clone());
         self.under_way.insert(
             id,
             UnderWay {
                 gate,
-                asked: ask.as_ref().map(|(asked, _)| *asked),
+                asked,
                 request,
                 reports: report.is_some(),
                 arrived: false,
             },
         );
-        let ask = ask.map(|(_, ask)| ask);
         if self.rng.random_bool(FAULTS) {
             return self.lose(id);
         }
@@ -120,26 +135,17 @@ impl World {
             return self.lose(id);
         }
         let at = self.now + self.way();
-        let acknowledged = report.map(|r| r.seq);
-        self.put(
-            at,
-            Event::Answer {
-                id,
-                key,
-                granted,
-                acknowledged,
-            },
-        );
+        let answer = Answer {
+            key,
+            granted,
+            acknowledged: report.map(|r| r.seq),
+        };
+        self.put(at, Event::Answer { id, answer });
     }
 
-    /// An answer reaches its gate. One to a call that is no longer under way is not looked at.
-    pub fn answered(
-        &mut self,
-        id: u64,
-        key: Option<&KeyAnswer>,
-        granted: Option<usize>,
-        acknowledged: Option<u64>,
-    ) -> Result<(), String> {
+    /// An answer reaches its gate; `None`: the gate is told that the call failed. One to a call that is no longer under
+    /// way is not looked at.
+    pub fn answered(&mut self, id: u64, answer: Option<Answer>) -> Result<(), String> {
         let Some(call) = self.under_way.remove(&id) else {
             return Ok(());
         };
@@ -148,44 +154,38 @@ impl World {
         };
         let now = self.gate_clock(place);
         let gate = &mut self.gates[place];
-        if let Some(seq) = acknowledged {
-            gate.reporter.acknowledge(seq);
+        match answer.as_ref().map(|answer| answer.acknowledged) {
+            Some(Some(seq)) => gate.reporter.acknowledge(seq),
+            None if call.reports => gate.reporter.fail(),
+            _ => {}
         }
-        let (Some(asked), Some(key)) = (call.asked, key) else {
+        let Some(asked) = call.asked else {
             return Ok(());
         };
+        let (key, granted) = answer.map_or((None, None), |answer| (answer.key, answer.granted));
         let waiting = call.request.and_then(|id| self.waiting.get_mut(&id));
         let request = waiting.map(|waiting| &mut waiting.request);
         gate.take_in(&asked, request, key, granted, now);
-        self.go_on(place, &asked, call.request)
-    }
-
-    /// A gate is told that its call failed.
-    pub fn failed(&mut self, id: u64) -> Result<(), String> {
-        let Some(call) = self.under_way.remove(&id) else {
-            return Ok(());
-        };
-        let Some(place) = self.place_of(call.gate) else {
-            return Ok(());
-        };
-        if call.reports {
-            self.gates[place].reporter.fail();
-        }
-        let waiting = call.request.and_then(|id| self.waiting.get_mut(&id));
-        waiting.into_iter().for_each(|w| w.request.failed = true);
-        match call.asked {
-            Some(asked) => self.go_on(place, &asked, call.request),
+        match call.request {
+            Some(id) => self.step(place, id),
             None => Ok(()),
         }
     }
 
-    fn go_on(&mut self, place: usize, asked: &Asked, request: Option<u64>) -> Result<(), String> {
-        match request {
-            Some(id) => self.step(place, id),
-            None => {
-                self.gates[place].end_renewal(&asked.token);
-                Ok(())
-            }
+    /// A request that waits for another's question looks whether that is over, and then goes on.
+    pub fn look(&mut self, id: u64) -> Result<(), String> {
+        let waiting = self.waiting.get(&id);
+        let Some(place) = waiting.and_then(|waiting| self.place_of(waiting.gate)) else {
+            return Ok(());
+        };
+        let now = self.gate_clock(place);
+        let gate = &mut self.gates[place];
+        if let Some(waiting) = self.waiting.get_mut(&id)
+            && gate.waits(&mut waiting.request, now)
+        {
+            self.put(self.now + LOOK_EVERY_MS, Event::Look(id));
+            return Ok(());
         }
+        self.step(place, id)
     }
 }

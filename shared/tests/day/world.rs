@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use shared::Millis;
-use shared::message::{KeyAnswer, KeyAsk, Report};
+use shared::message::{KeyAsk, Report};
 use shared::record::{ApiRecord, RateLimits};
 use shared::report::PATIENCE_MS;
 use shared::window::{DAY_MS, Window};
@@ -14,7 +14,7 @@ use super::Mutation;
 use super::gate::{Gate, Request, Step};
 use super::guard::Guard;
 use super::log::Log;
-use super::network::{UnderWay, Waiting};
+use super::network::{Answer, LOOK_EVERY_MS, UnderWay, Waiting};
 use super::record::{LEASE_MS, api, key, token};
 use super::upsets::limits;
 
@@ -47,11 +47,10 @@ pub enum Event {
     },
     Answer {
         id: u64,
-        key: Option<KeyAnswer>,
-        granted: Option<usize>,
-        acknowledged: Option<u64>,
+        answer: Answer,
     },
     Fail(u64),
+    Look(u64),
 }
 
 /// How often a run reached what it is about.
@@ -61,6 +60,7 @@ pub struct Seen {
     pub paid: u64,
     pub granted: u64,
     pub limited: u64,
+    pub followed: u64,
     pub bad_key: u64,
     pub unavailable: u64,
     pub limits: u64,
@@ -77,7 +77,7 @@ impl Seen {
     /// All of it happened.
     pub fn assert_reached(&self) {
         assert!(self.paid > 1_000 && self.granted > 1_000 && self.limited > 1_000);
-        assert!(self.bad_key > 100 && self.unavailable > 10);
+        assert!(self.bad_key > 100 && self.unavailable > 10 && self.followed > 100);
         assert!(
             self.limits
                 .min(self.states)
@@ -237,15 +237,9 @@ impl World {
             } => {
                 self.at_guard(id, gate, ask.as_ref(), report.as_ref());
             }
-            Event::Answer {
-                id,
-                key,
-                granted,
-                acknowledged,
-            } => {
-                return self.answered(id, key.as_ref(), granted, acknowledged);
-            }
-            Event::Fail(call) => return self.failed(call),
+            Event::Answer { id, answer } => return self.answered(id, Some(answer)),
+            Event::Fail(call) => return self.answered(call, None),
+            Event::Look(request) => return self.look(request),
         }
         Ok(())
     }
@@ -290,6 +284,11 @@ impl World {
         match &step {
             Step::Ask(need) => {
                 self.ask(place, request.token, *need, Some(id));
+                return Ok(());
+            }
+            Step::Wait => {
+                self.seen.followed += 1;
+                self.put(self.now + LOOK_EVERY_MS, Event::Look(id));
                 return Ok(());
             }
             Step::Paid { version, parts, .. } => {

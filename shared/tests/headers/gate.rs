@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 
 use shared::Millis;
-use shared::lease::{Granted, Over, Purse, QuotaRefusal, Spend};
+use shared::lease::{Asked, Desk, Effect, Needs, Over, Pay, QuotaRefusal, Turn, Wait};
 use shared::message::{KeyAnswer, KeyAsk, Report};
+use shared::record::KeyRecord;
 use shared::report::Reporter;
 use shared::token::KeyHash;
 
@@ -13,8 +14,8 @@ use super::LEASE_MS;
 /// A gate.
 #[derive(Debug, Clone, Default)]
 pub struct Gate {
-    /// What it holds.
-    pub purse: Purse,
+    /// Where it serves the key.
+    pub desk: Desk,
     /// What it has to report.
     pub reporter: Reporter,
     /// Whether its flusher runs.
@@ -30,10 +31,12 @@ pub struct Gate {
 }
 
 /// A request that waits for an answer of the guard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Waiting {
     /// What it costs.
     pub cost: u32,
+    /// What it has heard.
+    pub wait: Wait,
     /// Whether it follows another's question, a renewal's.
     pub follows: bool,
 }
@@ -43,21 +46,27 @@ pub struct Waiting {
 pub struct Call {
     /// Whose.
     pub gate: usize,
-    /// When it was sent.
-    pub sent_at: Millis,
     /// The question.
-    pub ask: Option<KeyAsk>,
-    /// Whether a request waits for the answer.
-    pub waits: bool,
+    pub asked: Option<Asked>,
     /// What is reported.
     pub report: Option<Report>,
+}
+
+impl Call {
+    /// What the request costs that waits for the answer; 0: none does.
+    pub fn waiting(&self) -> u32 {
+        let asked = self.asked.as_ref().filter(|asked| asked.waits);
+        asked.map_or(0, |asked| asked.ask.need)
+    }
 }
 
 /// What a request comes to.
 #[derive(Debug, Clone)]
 pub enum Step {
-    /// It passes; a renewal is due as well, or not.
+    /// It passes, paid from a lease; a renewal is due as well, or not.
     Paid { renew: bool },
+    /// It passes, paid by the guard's answer.
+    Granted,
     /// It is refused.
     Refused(QuotaRefusal),
     /// The guard must be asked.
@@ -67,94 +76,74 @@ pub enum Step {
 }
 
 impl Gate {
-    /// A request; it follows a renewal if it `may`.
-    pub fn step(&mut self, strict: bool, now: Millis, cost: u32, may: bool) -> Step {
-        let spend = match strict {
-            true => Spend::Ask,
-            false => self.purse.spend(now, cost),
-        };
-        match spend {
-            Spend::Paid { renew } => {
-                self.pay(now, cost);
-                let renew = renew && self.purse.begin_renewal(now);
+    /// Takes a step with a request.
+    pub fn step(&mut self, record: &KeyRecord, now: Millis, request: &mut Waiting) -> Step {
+        let Waiting { cost, wait, .. } = request;
+        match self.desk.pay(now, wait, record, *cost) {
+            Pay::Passed { renew } => {
+                self.pay(now, *cost);
                 Step::Paid { renew }
             }
-            Spend::Refused(refusal) => Step::Refused(refusal),
-            Spend::Ask if may && !strict && self.purse.follow(now, cost).is_some() => Step::Follow,
-            Spend::Ask => Step::Ask,
+            Pay::PaidByAnswer => Step::Granted,
+            Pay::Refused(refusal) => Step::Refused(refusal),
+            Pay::Ask => match self.desk.turn(now, wait, Needs::Units(*cost), Some(record)) {
+                Turn::Ask => Step::Ask,
+                Turn::Wait { .. } => Step::Follow,
+            },
+            Pay::Unavailable => unreachable!("no call fails, and none is late"),
         }
     }
 
     /// Asks for `need` units at least.
     pub fn ask(&mut self, gate: usize, now: Millis, need: u32, waits: bool) -> Call {
-        let want = self.purse.want(LEASE_MS).max(need);
-        self.purse.asking(now, want, if waits { need } else { 0 });
         let ask = KeyAsk {
             hash: KeyHash::of("token"),
             version: 1,
-            want,
+            want: need,
             need,
         };
         Call {
             gate,
-            sent_at: now,
-            ask: Some(ask),
-            waits,
+            asked: Some(self.desk.question(now, LEASE_MS, ask, waits)),
             report: None,
         }
     }
 
-    /// Takes an answer in. A request that waits for it and is refused by it gets the refusal.
-    pub fn take_in(&mut self, call: &Call, answer: KeyAnswer, now: Millis) -> Option<QuotaRefusal> {
-        let need = call.ask.as_ref().map_or(0, |ask| ask.need);
-        let sent_at = call.sent_at;
-        self.purse.answered();
-        if !call.waits {
-            self.purse.end_renewal();
-        }
-        match answer {
+    /// Takes an answer in.
+    pub fn take_in(&mut self, asked: &Asked, answer: KeyAnswer, now: Millis) {
+        let (sent_at, need) = (asked.sent_at, asked.ask.need);
+        match &answer {
             KeyAnswer::Granted {
-                lease,
                 units,
                 ttl,
                 standing,
+                ..
             } => {
-                let need = if call.waits { need } else { 0 };
-                let grant = Granted {
-                    lease,
-                    units,
-                    ttl,
-                    need,
-                };
-                self.purse.granted(sent_at, now, &grant, &standing);
-                self.held.push((sent_at + ttl, units - need));
+                let paid = if asked.waits { need } else { 0 };
+                self.held.push((sent_at + ttl, units - paid));
                 self.held.sort_unstable();
                 self.refused.clear();
                 if standing.iter().any(|s| s.left == 0) {
                     self.refused.push((sent_at + ttl, 1));
                 }
-                None
             }
-            KeyAnswer::Exhausted {
-                retry_in,
-                violated,
-                ttl,
-                standing,
-            } => {
-                let refusal = QuotaRefusal { retry_in, violated };
-                self.purse
-                    .exhausted(sent_at, now, need, &refusal, ttl, &standing);
-                self.refused.push((sent_at + ttl, need));
-                Some(refusal)
-            }
+            KeyAnswer::Exhausted { ttl, .. } => self.refused.push((sent_at + ttl, need)),
             other => panic!("{other:?}"),
         }
+        let mut nobody = Wait::default();
+        let wait = match &mut self.waiting {
+            Some(waiting) if asked.waits => &mut waiting.wait,
+            _ => &mut nobody,
+        };
+        let effect = self.desk.take_in(now, LEASE_MS, asked, Some(answer), wait);
+        assert!(matches!(effect, Effect::None | Effect::Holds));
+        self.desk.end_asking(wait);
     }
 
     /// Hands over what is over.
     pub fn settle(&mut self, now: Millis) -> Vec<Over> {
         self.held.retain(|(end, _)| *end > now);
-        let over = self.purse.take_over(now);
+        let over = self.desk.take_over(now);
         self.reporter.settle("key_1", over.clone());
         over
     }

@@ -164,38 +164,39 @@ impl World {
     }
 
     fn request(&mut self, gate: usize, now: Millis, cost: u32) -> Option<Answered> {
-        self.step(gate, now, cost, true, None)
+        let request = Waiting {
+            cost,
+            ..Waiting::default()
+        };
+        self.step(gate, now, request)
     }
 
-    /// Takes a step with a request: one that `may_follow` a renewal, or was refused by the guard.
-    fn step(
-        &mut self,
-        gate: usize,
-        now: Millis,
-        cost: u32,
-        may_follow: bool,
-        refused: Option<QuotaRefusal>,
-    ) -> Option<Answered> {
-        let strict = self.record.is_strict();
-        let may_follow = may_follow && refused.is_none();
-        let follows = match self.gates[gate].step(strict, now, cost, may_follow) {
+    /// Takes a step with a request.
+    fn step(&mut self, gate: usize, now: Millis, mut request: Waiting) -> Option<Answered> {
+        let cost = request.cost;
+        let step = self.gates[gate].step(&self.record, now, &mut request);
+        let refusal = match step {
             Step::Paid { renew } => {
                 self.log.admitted.push((now, cost));
                 if renew {
                     self.ask(gate, now, 1, false);
                 }
-                return Some(self.answered(gate, now, cost, None));
+                None
             }
-            Step::Refused(refusal) => return Some(self.answered(gate, now, cost, Some(refusal))),
-            Step::Ask if refused.is_some() => return Some(self.answered(gate, now, cost, refused)),
-            Step::Ask => false,
-            Step::Follow => true,
+            // The guard decided, and it was noted then.
+            Step::Granted => None,
+            Step::Refused(refusal) => Some(refusal),
+            Step::Ask | Step::Follow => {
+                request.follows = matches!(step, Step::Follow);
+                let asks = !request.follows;
+                self.gates[gate].waiting = Some(request);
+                if asks {
+                    self.ask(gate, now, cost, true);
+                }
+                return None;
+            }
         };
-        self.gates[gate].waiting = Some(Waiting { cost, follows });
-        if !follows {
-            self.ask(gate, now, cost, true);
-        }
-        None
+        Some(self.answered(gate, now, cost, refusal))
     }
 
     fn ask(&mut self, gate: usize, now: Millis, need: u32, waits: bool) {
@@ -235,14 +236,15 @@ impl World {
             let back = self.ledger.close(settled.lease, now, settled.spent);
             self.log.given_back.push((now, back));
         }
-        let reply = call.ask.as_ref().map(|ask| self.reply(ask, now));
-        if let (Some(ask), Some(KeyAnswer::Granted { .. })) = (&call.ask, &reply)
-            && call.waits
+        let reply = call.asked.as_ref().map(|asked| self.reply(&asked.ask, now));
+        let waiting = call.waiting();
+        if let Some(KeyAnswer::Granted { .. }) = &reply
+            && waiting > 0
         {
-            self.log.admitted.push((now, ask.need));
+            self.log.admitted.push((now, waiting));
         }
         if let Some(KeyAnswer::Granted { ttl: 0, units, .. }) = reply
-            && !call.waits
+            && waiting == 0
         {
             self.lost += units;
         }
@@ -286,17 +288,10 @@ impl World {
         if let Some(report) = &call.report {
             gate.reporter.acknowledge(report.seq);
         }
-        let refusal = gate.take_in(call, answer?, now);
-        let waiting = gate.waiting.filter(|w| w.follows || call.waits)?;
-        gate.waiting = None;
-        match refusal {
-            // It is paid by the guard's answer.
-            None if !waiting.follows => Some(self.answered(call.gate, now, waiting.cost, None)),
-            // What it follows has come.
-            _ if waiting.follows => self.step(call.gate, now, waiting.cost, false, None),
-            // A renewal may have brought meanwhile what it needs.
-            refusal => self.step(call.gate, now, waiting.cost, false, refusal),
-        }
+        let asked = call.asked.as_ref()?;
+        gate.take_in(asked, answer?, now);
+        let waiting = gate.waiting.take_if(|w| w.follows || asked.waits)?;
+        self.step(call.gate, now, waiting)
     }
 
     /// Gates report leases that are over by a timer, as long as they hold any.
@@ -305,12 +300,10 @@ impl World {
         let held = &self.gates[gate];
         let call = Call {
             gate,
-            sent_at: now,
-            ask: None,
-            waits: false,
+            asked: None,
             report: None,
         };
-        let holds = held.purse.last_end().is_some();
+        let holds = held.desk.holds();
         if !held.reporter.is_empty() {
             self.send(call, now);
         }
@@ -328,7 +321,7 @@ impl World {
         cost: u32,
         refusal: Option<QuotaRefusal>,
     ) -> Answered {
-        let mut views = self.gates[gate].purse.view(at);
+        let mut views = self.gates[gate].desk.view(at);
         if let Some(refusal) = &refusal
             && self.fault != Fault::RefusedAsPassed
         {
@@ -352,10 +345,7 @@ impl World {
                 Some(KeyAnswer::Granted {
                     units, ttl: 1.., ..
                 }),
-            ) => {
-                let need = call.ask.as_ref().filter(|_| call.waits);
-                units - need.map_or(0, |ask| ask.need)
-            }
+            ) => units - call.waiting(),
             _ => 0,
         });
         let returning: u32 = self.returning.values().sum();

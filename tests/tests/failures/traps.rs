@@ -16,6 +16,8 @@ fn is_given_up(answer: &Answer) {
     assert_eq!(answer.header("retry-after"), Some("1"));
     let media_type = answer.header("content-type");
     assert_eq!(media_type, Some("application/problem+json"));
+    let id = answer.header("x-keyward-request-id");
+    assert!(id.is_some_and(|id| id.starts_with("req_") && body["requestId"] == id));
 }
 
 /// Breaks the wasm instance of the first gate and has a request find out.

@@ -35,6 +35,10 @@ pub struct Pace {
 /// The length of a turn. Short: what else the machine does lasts longer, and so meets everybody.
 const TURN: Duration = Duration::from_millis(250);
 
+/// What comes before a turn and does not count. While the others had theirs, a lease has ended and another must be
+/// asked for: hot keys have one.
+const WARM_UP: Duration = Duration::from_millis(100);
+
 /// What was measured of an entrant, round by round.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Measured {
@@ -114,6 +118,7 @@ struct Sum {
 impl Seat<'_> {
     async fn turn(&mut self) -> Result<()> {
         let wire = self.wire.take().context("the last turn failed")?;
+        let (wire, _) = wire.run(WARM_UP).await?;
         let before = self.entrant.workerd.cpu()?;
         let (wire, seen) = wire.run(TURN).await?;
         self.round.cpu += self.entrant.workerd.cpu()?.saturating_sub(before);

@@ -81,13 +81,13 @@ impl Exchange {
         })
     }
 
-    /// A Worker that does the same and decides nothing.
+    /// A Worker that does the same and decides nothing; `prepared`: with headers that it made beforehand.
     ///
     /// # Errors
     /// When it can't be started.
-    pub async fn floor(&self, parts: &Parts, folder: &Path) -> Result<Workerd> {
+    pub async fn floor(&self, parts: &Parts, folder: &Path, prepared: bool) -> Result<Workerd> {
         let text = format!(
-            "export const NAMES = {};\nexport const MEMBERS = {};\nexport const STATUS = {};\nexport const HEADERS = {};\nexport const BODY = {};\n",
+            "export const PREPARED = {prepared};\nexport const NAMES = {};\nexport const MEMBERS = {};\nexport const STATUS = {};\nexport const HEADERS = {};\nexport const BODY = {};\n",
             json!(self.reads.names),
             json!(self.reads.members),
             self.status,

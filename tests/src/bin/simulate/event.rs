@@ -30,12 +30,8 @@ pub enum Event {
     Answer {
         /// The call's number.
         call: u64,
-        /// What is said of the key.
-        key: Option<KeyAnswer>,
-        /// The report that is kept.
-        acknowledged: Option<u64>,
-        /// When the guard decided.
-        decided_at: Micros,
+        /// What it says.
+        answer: Answer,
     },
     /// A gate is told that its call failed.
     Fail(u64),
@@ -60,6 +56,17 @@ pub struct Call {
     pub ask: Option<(usize, KeyAsk)>,
     /// The report.
     pub report: Option<Report>,
+}
+
+/// An answer on its way.
+#[derive(Debug)]
+pub struct Answer {
+    /// What is said of the key.
+    pub key: Option<KeyAnswer>,
+    /// The report that is kept.
+    pub acknowledged: Option<u64>,
+    /// When the guard decided.
+    pub decided_at: Micros,
 }
 
 /// What is still to happen.

@@ -1,12 +1,15 @@
-//! The gate: what an isolate does with its purses and its reporter, in the order of the Worker's own code
-//! (`edge/src/gate`: `step`, `resolve`, `follow`, `background`). It does no I/O: what it wants done, it says.
+//! The gate: what an isolate does with its desks and its reporter, in the order of the Worker's own code
+//! (`edge/src/gate`). It does no I/O: what it wants done, it says.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use shared::Millis;
-use shared::lease::{FOLLOW_MS, Granted, Purse, QuotaRefusal, Spend, longest_wait};
-use shared::message::{KeyAnswer, Report};
+use shared::lease::{Asked, Desk, Effect, Needs, Pay, Turn, Wait};
+use shared::message::{KeyAnswer, KeyAsk, Report};
+use shared::record::KeyRecord;
 use shared::report::Reporter;
+use shared::token::KeyHash;
 use shared::usage::{CellRef, Tally};
 
 /// How often a request may need the guard.
@@ -17,22 +20,16 @@ const MAX_NEEDS: u32 = 12;
 pub struct Gate {
     /// Drawn when it starts.
     pub id: u64,
-    slots: BTreeMap<usize, Slot>,
+    desks: BTreeMap<usize, Desk>,
     /// Keys of which leases are held.
     holding: BTreeSet<usize>,
     /// What there is to report.
     pub reporter: Reporter,
     /// Whether a flusher runs.
     pub flushing: bool,
-    strict: bool,
+    /// The same for every key.
+    record: Rc<KeyRecord>,
     lease_ms: Millis,
-}
-
-#[derive(Debug, Default)]
-struct Slot {
-    purse: Purse,
-    scarce: bool,
-    asked_at: Option<Millis>,
 }
 
 /// A request under way.
@@ -42,15 +39,7 @@ pub struct Request {
     pub key: usize,
     /// Its cost.
     pub cost: u32,
-    paid_until: Option<Millis>,
-    refused: Option<QuotaRefusal>,
-    /// The guard could not be asked.
-    pub guard_failed: bool,
-    was_late: bool,
-    follow_until: Option<Millis>,
-    asking: bool,
-    /// It has waited for an answer that was large enough.
-    followed: bool,
+    wait: Wait,
     needs: u32,
 }
 
@@ -60,13 +49,7 @@ impl Request {
         Self {
             key,
             cost,
-            paid_until: None,
-            refused: None,
-            guard_failed: false,
-            was_late: false,
-            follow_until: None,
-            asking: false,
-            followed: false,
+            wait: Wait::default(),
             needs: 0,
         }
     }
@@ -92,76 +75,48 @@ pub enum Step {
     Wait(Millis),
 }
 
-/// A question as sent.
-#[derive(Debug, Clone, Copy)]
-pub struct Asked {
-    /// The key.
-    pub key: usize,
-    /// What was asked for at least.
-    pub need: u32,
-    /// What would be liked.
-    pub want: u32,
-    /// When, on the gate's clock.
-    pub sent_at: Millis,
-}
-
 impl Gate {
     /// An isolate that has just started.
-    pub fn new(id: u64, strict: bool, lease_ms: Millis) -> Self {
+    pub fn new(id: u64, record: Rc<KeyRecord>, lease_ms: Millis) -> Self {
         Self {
             id,
-            slots: BTreeMap::new(),
+            desks: BTreeMap::new(),
             holding: BTreeSet::new(),
             reporter: Reporter::default(),
             flushing: false,
-            strict,
+            record,
             lease_ms,
         }
     }
 
     /// Takes a step with a request.
     pub fn step(&mut self, request: &mut Request, now: Millis) -> Step {
-        if request.paid_until.is_some_and(|until| now < until) {
-            return Step::Granted;
-        }
-        let slot = self.slots.entry(request.key).or_default();
-        let spend = if self.strict {
-            Spend::Ask
-        } else {
-            slot.purse.spend(now, request.cost)
-        };
-        match spend {
-            Spend::Paid { renew } => Step::Paid {
-                renew: renew && slot.purse.begin_renewal(now),
-            },
-            Spend::Refused(_) => Step::Refused,
-            Spend::Ask if request.refused.is_some() => Step::Refused,
-            Spend::Ask if request.guard_failed || request.needs >= MAX_NEEDS => Step::Unavailable,
-            Spend::Ask => self.need(request, now),
+        let Request { key, cost, .. } = *request;
+        let desk = self.desks.entry(key).or_default();
+        match desk.pay(now, &request.wait, &self.record, cost) {
+            Pay::Passed { renew } => Step::Paid { renew },
+            Pay::PaidByAnswer => Step::Granted,
+            Pay::Refused(_) => Step::Refused,
+            Pay::Unavailable => Step::Unavailable,
+            Pay::Ask if request.needs >= MAX_NEEDS => Step::Unavailable,
+            Pay::Ask => {
+                let needs = Needs::Units(cost);
+                match desk.turn(now, &mut request.wait, needs, Some(&self.record)) {
+                    Turn::Wait { until } => Step::Wait(until),
+                    Turn::Ask => {
+                        request.needs += 1;
+                        Step::Ask
+                    }
+                }
+            }
         }
     }
 
-    /// Whether the request asks itself or waits for another that does.
-    fn need(&mut self, request: &mut Request, now: Millis) -> Step {
-        let slot = self.slots.entry(request.key).or_default();
-        let until = *request.follow_until.get_or_insert(now + FOLLOW_MS);
-        if !self.strict && !request.followed {
-            request.followed = slot.purse.follow(now, request.cost).is_some();
-            if request.followed {
-                return Step::Wait(until);
-            }
-        }
-        let common = slot.scarce && !self.strict;
-        let asked_at = slot.asked_at.filter(|at| now.abs_diff(*at) < FOLLOW_MS);
-        if let Some(at) = asked_at.filter(|_| common && now < until) {
-            return Step::Wait(until.min(at + FOLLOW_MS));
-        }
-        if common {
-            slot.asked_at = Some(now);
-            request.asking = true;
-        }
-        request.needs += 1;
-        Step::Ask
+    /// Until when a request waits for another that asks; `None`: it takes its next step.
+    pub fn awaited(&mut self, request: &mut Request, now: Millis) -> Option<Millis> {
+        let desk = self.desks.entry(request.key).or_default();
+        let needs = Needs::Units(request.cost);
+        desk.awaited(now, &mut request.wait, needs, Some(&self.record))
     }
 
     /// The question of a request, or of a renewal.
@@ -169,36 +124,19 @@ impl Gate {
         &mut self,
         key: usize,
         need: u32,
-        renewal: bool,
+        waits: bool,
         now: Millis,
     ) -> (Asked, Option<Report>) {
         self.settle(key, now);
-        let slot = self.slots.entry(key).or_default();
-        let want = slot.purse.want(self.lease_ms).max(need);
-        slot.purse.asking(now, want, if renewal { 0 } else { need });
-        let asked = Asked {
-            key,
+        let ask = KeyAsk {
+            hash: KeyHash::of("token"),
+            version: self.record.version,
+            want: need,
             need,
-            want,
-            sent_at: now,
         };
+        let desk = self.desks.entry(key).or_default();
+        let asked = desk.question(now, self.lease_ms, ask, waits);
         (asked, self.reporter.take(now))
-    }
-
-    /// A question about a key is answered, or failed: of a request, or else of a renewal.
-    pub fn end_asking(&mut self, key: usize, request: Option<&mut Request>) {
-        let Some(slot) = self.slots.get_mut(&key) else {
-            return;
-        };
-        slot.purse.answered();
-        match request {
-            None => slot.purse.end_renewal(),
-            Some(request) => {
-                if std::mem::take(&mut request.asking) {
-                    slot.asked_at = None;
-                }
-            }
-        }
     }
 
     /// Counts what a request came to.
@@ -233,62 +171,26 @@ impl Gate {
         }
     }
 
-    /// Takes the guard's answer in; `request` is the one that waits for it, if any.
+    /// Takes in what the guard answered about a key, or that the call failed; `request` is the one that waits, if any.
     pub fn take_in(
         &mut self,
-        asked: Asked,
+        key: usize,
+        asked: &Asked,
+        answer: Option<KeyAnswer>,
         request: Option<&mut Request>,
-        answer: &KeyAnswer,
         now: Millis,
     ) {
-        let slot = self.slots.entry(asked.key).or_default();
-        match answer {
-            KeyAnswer::Granted {
-                lease,
-                units,
-                ttl,
-                standing,
-            } => {
-                let need = if request.is_some() { asked.need } else { 0 };
-                let bound = longest_wait(self.lease_ms, *ttl);
-                let late = need > 0 && now.saturating_sub(asked.sent_at) >= bound;
-                if let Some(request) = request {
-                    request.guard_failed |= late && request.was_late;
-                    request.was_late |= late;
-                    request.paid_until = (!late).then(|| asked.sent_at + bound);
-                }
-                let grant = Granted {
-                    lease: *lease,
-                    units: *units,
-                    ttl: *ttl,
-                    need: if late { 0 } else { need },
-                };
-                slot.scarce = standing.iter().any(|s| s.left == 0);
-                slot.purse.granted(asked.sent_at, now, &grant, standing);
-                if *ttl > 0 {
-                    self.holding.insert(asked.key);
-                }
+        let desk = self.desks.entry(key).or_default();
+        let mut nobody = Wait::default();
+        let wait = request.map_or(&mut nobody, |request| &mut request.wait);
+        match desk.take_in(now, self.lease_ms, asked, answer, wait) {
+            Effect::None => {}
+            Effect::Holds => {
+                self.holding.insert(key);
             }
-            KeyAnswer::Exhausted {
-                retry_in,
-                violated,
-                ttl,
-                standing,
-            } => {
-                let refusal = QuotaRefusal {
-                    retry_in: *retry_in,
-                    violated: violated.clone(),
-                };
-                slot.scarce = true;
-                let (sent, need) = (asked.sent_at, asked.need);
-                slot.purse
-                    .exhausted(sent, now, need, &refusal, *ttl, standing);
-                if let Some(request) = request {
-                    request.refused = Some(refusal);
-                }
-            }
-            KeyAnswer::Unknown { .. } | KeyAnswer::Stale { .. } | KeyAnswer::Current { .. } => {}
+            effect @ (Effect::Install(_) | Effect::Gone) => unreachable!("{effect:?}"),
         }
+        desk.end_asking(wait);
     }
 
     /// Hands over the ended leases of every key. Whether anything is left to settle or to report.
@@ -305,9 +207,9 @@ impl Gate {
     }
 
     fn settle(&mut self, key: usize, now: Millis) {
-        if let Some(slot) = self.slots.get_mut(&key) {
-            let over = slot.purse.take_over(now);
-            if slot.purse.last_end().is_none() {
+        if let Some(desk) = self.desks.get_mut(&key) {
+            let over = desk.take_over(now);
+            if !desk.holds() {
                 self.holding.remove(&key);
             }
             if !over.is_empty() {

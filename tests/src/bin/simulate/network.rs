@@ -1,10 +1,9 @@
 //! What lies between gates and the guard, and what goes wrong there and with them.
 
-use shared::message::{KeyAnswer, KeyAsk, Report};
-use shared::token::KeyHash;
+use shared::lease::Asked;
+use shared::message::Report;
 
-use crate::event::{Call, Event};
-use crate::gate::Asked;
+use crate::event::{Answer, Call, Event};
 use crate::load::SECOND;
 use crate::oracle::Micros;
 use crate::world::{UnderWay, World};
@@ -18,21 +17,15 @@ impl World {
     /// A gate asks the guard about a key. `request` waits for the answer; a renewal has none that does.
     pub(crate) fn ask(&mut self, location: usize, key: usize, need: u32, request: Option<u64>) {
         let now = self.clock(location);
-        let (asked, report) = self.gates[location].ask(key, need, request.is_none(), now);
-        let ask = KeyAsk {
-            hash: KeyHash::of("token"),
-            version: 1,
-            want: asked.want,
-            need: asked.need,
-        };
-        self.send(location, Some((asked, ask)), request, report);
+        let (asked, report) = self.gates[location].ask(key, need, request.is_some(), now);
+        self.send(location, Some((key, asked)), request, report);
     }
 
     /// A gate calls the guard.
     pub(crate) fn send(
         &mut self,
         location: usize,
-        ask: Option<(Asked, KeyAsk)>,
+        asked: Option<(usize, Asked)>,
         request: Option<u64>,
         report: Option<Report>,
     ) {
@@ -42,7 +35,7 @@ impl World {
         let under_way = UnderWay {
             gate,
             location,
-            asked: ask.as_ref().map(|(asked, _)| *asked),
+            asked: asked.clone(),
             request,
             reports: report.is_some(),
             arrived: false,
@@ -51,7 +44,7 @@ impl World {
         let call = Call {
             gate,
             location,
-            ask: ask.map(|(asked, ask)| (asked.key, ask)),
+            ask: asked.map(|(key, asked)| (key, asked.ask)),
             report,
         };
         if self.load.chance(self.scenario.faults.lost) {
@@ -80,52 +73,33 @@ impl World {
         if self.load.chance(self.scenario.faults.lost) {
             return self.agenda.put(self.now + TOLD_AFTER, Event::Fail(id));
         }
-        let answer = Event::Answer {
-            call: id,
+        let answer = Answer {
             key,
             acknowledged,
             decided_at: self.now,
         };
-        self.agenda.put(self.now + way, answer);
+        let event = Event::Answer { call: id, answer };
+        self.agenda.put(self.now + way, event);
     }
 
-    pub(crate) fn answered(
-        &mut self,
-        call: u64,
-        key: Option<&KeyAnswer>,
-        acknowledged: Option<u64>,
-        decided_at: Micros,
-    ) {
+    /// An answer reaches its gate; `None`: the gate is told that the call failed.
+    pub(crate) fn answered(&mut self, call: u64, answer: Option<Answer>) {
         let Some(call) = self.under_way.remove(&call) else {
             return;
         };
         let now = self.clock(call.location);
         let gate = &mut self.gates[call.location];
-        gate.reported(call.reports, acknowledged);
-        let (Some(asked), Some(key)) = (call.asked, key) else {
+        gate.reported(call.reports, answer.as_ref().and_then(|a| a.acknowledged));
+        let Some((key, asked)) = call.asked else {
             return;
         };
-        let waiting = call.request.and_then(|id| self.waiting.get_mut(&id));
-        let request = waiting.map(|waiting| {
-            waiting.decided_at = decided_at;
-            &mut waiting.request
-        });
-        gate.take_in(asked, request, key, now);
-        self.after_call(call.location, call.request, asked.key);
-    }
-
-    pub(crate) fn failed(&mut self, call: u64) {
-        let Some(call) = self.under_way.remove(&call) else {
-            return;
-        };
-        self.gates[call.location].reported(call.reports, None);
-        let waiting = call.request.and_then(|id| self.waiting.get_mut(&id));
-        if let Some(waiting) = waiting {
-            waiting.request.guard_failed = true;
+        let mut waiting = call.request.and_then(|id| self.waiting.get_mut(&id));
+        if let (Some(waiting), Some(answer)) = (&mut waiting, &answer) {
+            waiting.decided_at = answer.decided_at;
         }
-        if let Some(asked) = call.asked {
-            self.after_call(call.location, call.request, asked.key);
-        }
+        let request = waiting.map(|waiting| &mut waiting.request);
+        gate.take_in(key, &asked, answer.and_then(|a| a.key), request, now);
+        self.after_call(call.location, call.request, key);
     }
 
     pub(crate) fn schedule_death(&mut self, location: usize) {

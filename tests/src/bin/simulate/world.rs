@@ -1,12 +1,14 @@
 //! The world: locations with their gates, the requests that reach them, and what becomes of those.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use shared::Millis;
+use shared::lease::Asked;
 use shared::record::KeyRecord;
 
 use crate::event::{Agenda, Event};
-use crate::gate::{Asked, Gate, Request, Step};
+use crate::gate::{Gate, Request, Step};
 use crate::guard::Guard;
 use crate::load::{Load, SECOND};
 use crate::oracle::{Log, Micros};
@@ -25,7 +27,8 @@ const CLOCKS: Micros = 10 * SECOND;
 pub struct UnderWay {
     pub gate: u64,
     pub location: usize,
-    pub asked: Option<Asked>,
+    /// The key asked about, and the question.
+    pub asked: Option<(usize, Asked)>,
     pub request: Option<u64>,
     pub reports: bool,
     /// Whether the guard has it.
@@ -66,6 +69,7 @@ pub struct World {
     pub(crate) agenda: Agenda,
     pub(crate) scenario: Scenario,
     pub(crate) load: Load,
+    record: Rc<KeyRecord>,
     pub(crate) guard: Guard,
     pub(crate) guard_up: bool,
     pub(crate) gates: Vec<Gate>,
@@ -118,6 +122,7 @@ impl World {
         let mut world = Self {
             now: 0,
             agenda: Agenda::default(),
+            record: Rc::new(record(scenario)),
             guard: Guard::new(scenario.keys, record(scenario), scenario.lease_ms),
             guard_up: true,
             gates: Vec::new(),
@@ -149,7 +154,7 @@ impl World {
     pub(crate) fn new_gate(&mut self, location: usize) -> Gate {
         let id = self.next_id();
         self.places.insert(id, location);
-        Gate::new(id, self.scenario.strict, self.scenario.lease_ms)
+        Gate::new(id, Rc::clone(&self.record), self.scenario.lease_ms)
     }
 
     pub(crate) fn measured(&self) -> bool {
@@ -173,17 +178,12 @@ impl World {
                 if let Some(location) = self.places.get(&gate).copied()
                     && self.unfollow(gate, request)
                 {
-                    self.step(location, request);
+                    self.look_again(location, request);
                 }
             }
             Event::Call { call, id } => self.at_guard(&call, id),
-            Event::Answer {
-                call,
-                key,
-                acknowledged,
-                decided_at,
-            } => self.answered(call, key.as_ref(), acknowledged, decided_at),
-            Event::Fail(call) => self.failed(call),
+            Event::Answer { call, answer } => self.answered(call, Some(answer)),
+            Event::Fail(call) => self.answered(call, None),
             Event::Flush(gate) => self.flush(gate),
             Event::Dies(location) => self.die(location),
             Event::GuardDown => self.guard_down(),
@@ -219,13 +219,7 @@ impl World {
         let step = gate.step(&mut waiting.request, now);
         match step {
             Step::Ask => return self.ask(location, key, cost, Some(id)),
-            Step::Wait(until) => {
-                waiting.resumes = false;
-                let gate = gate.id;
-                self.followers.entry((gate, key)).or_default().push(id);
-                let at = self.now + until.saturating_sub(now) * 1_000;
-                return self.agenda.put(at, Event::Resume { gate, request: id });
-            }
+            Step::Wait(until) => return self.follow(location, id, until),
             Step::Paid { renew } => {
                 if renew {
                     self.ask(location, key, 1, None);
@@ -263,6 +257,30 @@ impl World {
         }
     }
 
+    /// A request waits for another's question, until then at the latest.
+    fn follow(&mut self, location: usize, id: u64, until: Millis) {
+        let Some(waiting) = self.waiting.get_mut(&id) else {
+            return;
+        };
+        waiting.resumes = false;
+        let (gate, key) = (self.gates[location].id, waiting.request.key);
+        self.followers.entry((gate, key)).or_default().push(id);
+        let at = self.now + until.saturating_sub(self.clock(location)) * 1_000;
+        self.agenda.put(at, Event::Resume { gate, request: id });
+    }
+
+    /// A request that waited for another's question goes on, unless it was a third's that was answered.
+    fn look_again(&mut self, location: usize, id: u64) {
+        let now = self.clock(location);
+        let Some(waiting) = self.waiting.get_mut(&id) else {
+            return;
+        };
+        match self.gates[location].awaited(&mut waiting.request, now) {
+            Some(until) => self.follow(location, id, until),
+            None => self.step(location, id),
+        }
+    }
+
     /// Whether a request still waits for another's question, or has waited for one that is answered.
     fn unfollow(&mut self, gate: u64, id: u64) -> bool {
         let Some(waiting) = self.waiting.get_mut(&id) else {
@@ -280,10 +298,7 @@ impl World {
 
     /// A question about a key was answered, or failed: the one that waited goes on, and so do those that followed it.
     pub(crate) fn after_call(&mut self, location: usize, request: Option<u64>, key: usize) {
-        let gate = &mut self.gates[location];
-        let waiting = request.and_then(|id| self.waiting.get_mut(&id));
-        gate.end_asking(key, waiting.map(|waiting| &mut waiting.request));
-        let gate = gate.id;
+        let gate = self.gates[location].id;
         for request in self.followers.remove(&(gate, key)).unwrap_or_default() {
             let at = self.now + self.load.below(LOOK_EVERY);
             if let Some(waiting) = self.waiting.get_mut(&request) {

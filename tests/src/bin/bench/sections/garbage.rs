@@ -54,7 +54,11 @@ pub async fn run(lab: &Lab, report: &mut Report) -> Result<()> {
             ..request.clone()
         };
         let exchange = Exchange::observe(&observed, &seen).await?;
-        floors.push(exchange.floor(&lab.parts, &lab.folder("floor")?).await?);
+        floors.push(
+            exchange
+                .floor(&lab.parts, &lab.folder("floor")?, false)
+                .await?,
+        );
     }
     drop(observed);
     report.section(

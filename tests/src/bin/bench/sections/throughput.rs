@@ -14,6 +14,7 @@ use crate::rivals::{self, HAND, SUBTLE};
 const EDGE: &str = "Keyward";
 const SIGNING: &str = "Keyward, with a signed assertion in each answer";
 const FLOOR: &str = "floor";
+const PREPARED: &str = "floor with prepared headers";
 const EMPTY: &str = "empty Worker";
 
 /// Measures it.
@@ -32,7 +33,11 @@ pub async fn run(lab: &Lab, report: &mut Report) -> Result<()> {
         };
         Exchange::observe(&observed, &request).await?
     };
-    let floor = exchange.floor(&lab.parts, &lab.folder("floor")?).await?;
+    let floor = async |prepared| {
+        let folder = lab.folder("floor")?;
+        exchange.floor(&lab.parts, &folder, prepared).await
+    };
+    let (floor, prepared) = (floor(false).await?, floor(true).await?);
     let empty = lab.worker("empty", &[]).await?;
     let hand = rivals::hand(lab, &edge).await?;
     let others = rivals::others(lab, &edge).await?;
@@ -61,6 +66,7 @@ pub async fn run(lab: &Lab, report: &mut Report) -> Result<()> {
         entrant(EMPTY, &empty, "empty"),
         entrant(FLOOR, &floor, "floor"),
         entrant(EDGE, &edge.workerd, "edge"),
+        entrant(PREPARED, &prepared, "floor"),
     ];
     entrants.extend(hand.iter().map(|rival| rival.entrant(false)));
     let signing_request = Request::verify(vec![signing.key(json!({})).await?], Want::Success);
@@ -74,11 +80,12 @@ pub async fn run(lab: &Lab, report: &mut Report) -> Result<()> {
     entrants.extend(others.iter().map(|rival| rival.entrant(true)));
     let measured = measure(lab.pace(), &entrants).await?;
     let mut baselines = vec![(FLOOR, EMPTY), (EDGE, FLOOR), (EDGE, HAND), (EDGE, EMPTY)];
+    baselines.extend([(PREPARED, FLOOR), (EDGE, PREPARED)]);
     baselines.extend([(HAND, FLOOR), (SUBTLE, FLOOR), (EDGE, SUBTLE)]);
     baselines.push((SIGNING, EDGE));
     baselines.extend(others.iter().map(|rival| (rival.name, EDGE)));
     report.comparison(&measured, &baselines);
-    if let [_, floor, edge, hand, ..] = measured.as_slice() {
+    if let [_, floor, edge, _, hand, ..] = measured.as_slice() {
         report.ratio_bar("hot `verify`, of the floor", edge.throughput(floor), 0.90);
         report.ratio_bar(
             "hot `verify`, of JavaScript by hand",
