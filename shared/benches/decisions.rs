@@ -146,13 +146,13 @@ fn quotas(c: &mut Criterion) {
         at += 1;
         let _ = ledger.grant(at, at, &limits, ask);
     }
-    let text = serde_json::to_string(&ledger).unwrap();
+    let text = shared::write::to_string(&ledger);
     println!("a full ledger as stored: {} bytes", text.len());
     c.bench_function("read a full ledger", |b| {
         b.iter(|| shared::read::from_str::<Ledger>(black_box(&text)).is_ok());
     });
     c.bench_function("write a full ledger", |b| {
-        b.iter(|| serde_json::to_string(black_box(&ledger)).map(|text| text.len()));
+        b.iter(|| shared::write::to_string(black_box(&ledger)).len());
     });
 }
 

@@ -98,7 +98,16 @@ pub fn from_str<T: FromJson>(text: &str) -> Result<T, Misfit> {
 /// # Errors
 /// [`Misfit`] for what is not JSON.
 pub fn parse(text: &str) -> Result<Json<'_>, Misfit> {
-    text::parse(text).ok_or(Misfit::wanted("JSON"))
+    text::parse(text, usize::MAX).ok_or(Misfit::wanted("JSON"))
+}
+
+/// Reads a text that anybody may have written into a tree of at most so many values. The tree of a hostile text takes more
+/// than thirty times its memory.
+///
+/// # Errors
+/// [`Misfit`] for what is not JSON, or has more values.
+pub fn parse_at_most(text: &str, values: usize) -> Result<Json<'_>, Misfit> {
+    text::parse(text, values).ok_or(Misfit::wanted("JSON of fewer values"))
 }
 
 /// The members of an object, to be taken one by one.

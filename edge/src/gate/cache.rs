@@ -175,7 +175,68 @@ impl Index {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
     use super::*;
+
+    #[derive(Debug, Clone)]
+    enum Op {
+        Get(u8),
+        Put(u8, u32),
+        Place(u8, u32),
+        Clear,
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        prop_oneof![
+            8 => any::<u8>().prop_map(Op::Get),
+            8 => any::<(u8, u32)>().prop_map(|(key, value)| Op::Put(key, value)),
+            8 => any::<(u8, u32)>().prop_map(|(key, value)| Op::Place(key, value)),
+            1 => Just(Op::Clear),
+        ]
+    }
+
+    proptest! {
+        /// Against a map from which the same is taken out that the cache says it pushed out.
+        #[test]
+        fn a_cache_is_a_map_that_holds_no_more_than_it_may(most in 1..9_usize, ops in prop::collection::vec(op(), 0..200)) {
+            let mut cache = Cache::new(most, &[7; 16]);
+            let mut map = BTreeMap::new();
+            for op in ops {
+                match op {
+                    Op::Get(key) => prop_assert_eq!(cache.get(&[key % 16]).copied(), map.get(&(key % 16)).copied()),
+                    Op::Put(key, value) => {
+                        cache.put([key % 16], value);
+                        map.insert(key % 16, value);
+                        map.retain(|key, _| cache.peek(&[*key]).is_some());
+                        prop_assert_eq!(map.get(&(key % 16)), Some(&value));
+                    }
+                    Op::Place(key, value) => {
+                        let was_full = map.len() == most && !map.contains_key(&(key % 16));
+                        let (place, gone) = cache.place([key % 16], || value);
+                        prop_assert_eq!(gone.is_some(), was_full);
+                        if let Some(([key], value)) = gone {
+                            prop_assert_eq!(map.remove(&key), Some(value));
+                        }
+                        let known = *map.entry(key % 16).or_insert(value);
+                        prop_assert_eq!(*cache.at(place), known);
+                    }
+                    Op::Clear => {
+                        cache.clear();
+                        map.clear();
+                    }
+                }
+                prop_assert!(map.len() <= most);
+                for key in 0..16 {
+                    prop_assert_eq!(cache.peek(&[key]), map.get(&key));
+                }
+                prop_assert_eq!(cache.entries.len(), map.len());
+                prop_assert_eq!(cache.index.places.len(), map.len());
+            }
+        }
+    }
 
     #[test]
     fn what_was_asked_for_stays_and_what_was_not_gives_way() {

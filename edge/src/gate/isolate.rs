@@ -383,3 +383,7 @@ pub struct Outcome<'a> {
     /// When the request arrived.
     pub at: Millis,
 }
+
+#[cfg(test)]
+#[path = "isolate_tests.rs"]
+mod tests;

@@ -1,7 +1,7 @@
 //! Sets of header fields that JavaScript keeps ready.
 //!
 //! Most fields of a hot answer are the same each time. To make them anew costs more than the whole decision, so
-//! JavaScript keeps them as `Headers` objects, by place, and is told the place and the few fields that change.
+//! JavaScript keeps answers that have them, by place, and is told the place and the few fields that change.
 //!
 //! Places are given out in turn. A set is told in the answer that first uses it, and only when that answer is carried
 //! out in the same turn of the event loop: so no answer can name a place that JavaScript does not have yet.

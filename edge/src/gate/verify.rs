@@ -17,6 +17,9 @@ use super::head::Head;
 use super::isolate::{Isolate, Outcome};
 use super::plan::Plan;
 
+/// The most values that a description may have: some more than it could need.
+const MOST_VALUES: usize = 64;
+
 /// A request as another service saw it.
 #[derive(Default)]
 struct Described {
@@ -64,14 +67,19 @@ impl Described {
     /// What is wrong, without the input's own values: they may be keys.
     fn read(text: &str) -> Result<Self, &'static str> {
         const MISFIT: &str = "The body must be an object with `key`, `method`, `path`, `host`, `origin`, `ip`: texts";
-        let Ok(json) = read::parse(text) else {
-            return Err("The body is not valid JSON");
+        let Ok(json) = read::parse_at_most(text, MOST_VALUES) else {
+            return Err("The body is not valid JSON, or of too many values");
         };
         let Json::Object(members) = json else {
             return Err(MISFIT);
         };
         let mut described = Self::default();
-        for (name, value) in members {
+        for (place, (name, value)) in members.iter().enumerate() {
+            let before = members.get(..place).unwrap_or_default();
+            // Two readers could differ on which of them counts.
+            if before.iter().any(|(known, _)| known == name) {
+                return Err(MISFIT);
+            }
             let member = match name.as_ref() {
                 "key" => &mut described.key,
                 "method" => &mut described.method,
@@ -82,7 +90,7 @@ impl Described {
                 _ => return Err(MISFIT),
             };
             *member = match value {
-                Json::Text(text) if member.is_none() => Some(text.into_owned()),
+                Json::Text(text) => Some(text.clone().into_owned()),
                 Json::Null => None,
                 _ => return Err(MISFIT),
             };
@@ -198,4 +206,40 @@ fn windows(views: &[WindowView]) -> impl Iterator<Item = Object> {
             .number("resetSeconds", ratelimit::whole_seconds(view.reset_in));
         window
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_is_read_and_null_is_as_good_as_missing() {
+        let text = r#"{"key":"a\u0062","path":null,"ip":"::1"}"#;
+        let read = Described::read(text).ok().unwrap();
+        assert_eq!(read.key.as_deref(), Some("ab"));
+        assert_eq!(read.ip.as_deref(), Some("::1"));
+        assert!(read.path.is_none() && read.method.is_none());
+    }
+
+    #[test]
+    fn a_description_with_a_member_twice_is_refused() {
+        for text in [
+            r#"{"ip":"203.0.113.7","ip":null}"#,
+            r#"{"ip":null,"ip":"203.0.113.7"}"#,
+            r#"{"ip":"203.0.113.7","\u0069p":"203.0.113.8"}"#,
+        ] {
+            assert!(Described::read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_description_is_not_read_to_its_end() {
+        for text in [
+            format!(r#"{{"key":[{}1]}}"#, "[1],".repeat(1_000)),
+            format!("{{{}\"\":1}}", "\"\":1,".repeat(1_000)),
+        ] {
+            let why = Described::read(&text).err().unwrap();
+            assert!(why.contains("too many values"), "{why}");
+        }
+    }
 }

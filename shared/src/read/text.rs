@@ -7,9 +7,13 @@ use super::Json;
 /// How deep lists and objects may stand in each other: reading them takes stack.
 const MAX_DEPTH: usize = 127;
 
-/// The tree of a text; `None` when it is not JSON.
-pub fn parse(text: &str) -> Option<Json<'_>> {
-    let mut reader = Reader { text, at: 0 };
+/// The tree of a text; `None` when it is not JSON, or of more values than it may have.
+pub fn parse(text: &str, most_values: usize) -> Option<Json<'_>> {
+    let mut reader = Reader {
+        text,
+        at: 0,
+        values_left: most_values,
+    };
     let json = reader.value(MAX_DEPTH)?;
     reader.skip_space();
     reader.peek().is_none().then_some(json)
@@ -18,6 +22,7 @@ pub fn parse(text: &str) -> Option<Json<'_>> {
 struct Reader<'a> {
     text: &'a str,
     at: usize,
+    values_left: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -52,6 +57,7 @@ impl<'a> Reader<'a> {
     }
 
     fn value(&mut self, depth: usize) -> Option<Json<'a>> {
+        self.values_left = self.values_left.checked_sub(1)?;
         self.skip_space();
         match self.peek()? {
             b'{' => self.object(depth.checked_sub(1)?),

@@ -112,7 +112,7 @@ impl Guard {
     /// Starts again from what is kept.
     pub fn restart(&mut self) -> Result<(), String> {
         for row in &mut self.rows {
-            let text = serde_json::to_string(&row.ledger).map_err(|e| e.to_string())?;
+            let text = shared::write::to_string(&row.ledger);
             let read: Ledger = shared::read::from_str(&text).map_err(|e| e.to_string())?;
             if read != row.ledger {
                 return Err(format!("kept as {text}, read as {read:?}"));

@@ -104,6 +104,13 @@ async fn other_types_methods_and_sizes_are_refused() {
     let large = large.body(" ".repeat(4 * 1024 * 1024 + 1));
     let body = world.send(&large).await.problem(413, "bad_request");
     assert_eq!(body["detail"], "The body is larger than 4 MiB");
+    // A tree of all these lists would take more memory than an isolate has.
+    let lists = format!(r#"{{"key":[{}1]}}"#, "[1],".repeat(1024 * 1024 - 8));
+    let many = Call::post(PATH).header("content-type", "application/json");
+    world
+        .send(&many.body(lists))
+        .await
+        .problem(400, "bad_request");
     survival.holds().await;
 }
 

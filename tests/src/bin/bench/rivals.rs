@@ -186,7 +186,7 @@ fn request(key: &str) -> Request {
     Request::verify(vec![key.to_owned()], Want::Success)
 }
 
-/// One file out of a rival and its packages, by the esbuild that wrangler brings.
+/// One file out of a rival and its packages, by the esbuild that `package.json` names.
 fn bundle(lab: &Lab, name: &str) -> Result<Module> {
     let file = lab.path().join(format!("{name}.mjs"));
     if !file.is_file() {

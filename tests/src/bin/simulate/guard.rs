@@ -87,7 +87,7 @@ impl Guard {
     /// Starts anew from what is kept: the ledgers as text.
     pub fn restart(&mut self) {
         for row in &mut self.rows {
-            let text = serde_json::to_string(&row.ledger).expect("a ledger can be written");
+            let text = shared::write::to_string(&row.ledger);
             self.largest = self.largest.max(text.len());
             row.ledger = shared::read::from_str(&text).expect("a ledger can be read");
         }

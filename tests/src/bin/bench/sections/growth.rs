@@ -238,7 +238,7 @@ async fn age(shelf: &mut Shelf) -> Result<()> {
             ledger.close(lease, at + 900, 80);
         }
     }
-    let body = serde_json::to_string(&ledger)?;
+    let body = shared::write::to_string(&ledger);
     let strict = "key_strict".to_owned();
     for key in [strict, shelf.model().to_owned()] {
         sqlx::query("insert or replace into ledgers (key, next_lease, body) values (?, ?, ?)")
