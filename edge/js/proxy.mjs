@@ -60,14 +60,16 @@ export function forward(request, steps, gate, ctx, workAfter) {
   const mine = 6 + Number(lines);
   const started = Date.now();
   const limit = new Limit(Number(timeout));
+  // Whether there is work to do then.
   const tell = (status) => {
     limit.end();
     const now = Date.now();
-    if (gate.finished(ticket, status, now - started, now)) workAfter(gate, ctx);
+    return gate.finished(ticket, status, now - started, now);
   };
-  // A caller that hangs up needs no answer any more, but the request is counted.
+  // A caller that hangs up needs no answer any more, but the request is counted. All the work that follows would keep the
+  // request going upstream meanwhile.
   request.signal.addEventListener("abort", () => {
-    if (!limit.ended) tell(HUNG_UP);
+    if (!limit.ended && tell(HUNG_UP)) ctx.waitUntil(gate.report(ticket));
     limit.stop();
   });
   const body = request.body === null ? null : toSend(request, limit);
@@ -77,7 +79,8 @@ export function forward(request, steps, gate, ctx, workAfter) {
   const asked = fetch(url, { method: request.method, headers, body, redirect: "manual", signal });
   return Promise.race([asked, limit.over]).then(
     (upstream) => {
-      tell(upstream.status);
+      if (limit.ended) return new Response(null, { status: HUNG_UP });
+      if (tell(upstream.status)) workAfter(gate, ctx);
       return toCaller(upstream, steps, mine);
     },
     () => {

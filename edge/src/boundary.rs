@@ -14,7 +14,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
 use crate::gate::control::ControlRequest;
-use crate::gate::{Begun, GateCode, Waiting};
+use crate::gate::{Begun, GateCode, Ticket, Waiting};
 use crate::guard::GuardCode;
 
 #[wasm_bindgen]
@@ -172,6 +172,18 @@ impl Gate {
         let now = now as Millis;
         self.code.finished(ticket, status, latency as Millis, now);
         self.code.work_follows(now)
+    }
+
+    /// Reports to the guard of a request that was counted, at once.
+    pub fn report(&self, ticket: &str) -> Promise {
+        let code = Rc::clone(&self.code);
+        let account = Ticket::read(ticket).map(|ticket| ticket.account.to_owned());
+        promise(Box::pin(async move {
+            if let Some(account) = account {
+                code.report(&account).await;
+            }
+            JsValue::UNDEFINED
+        }))
     }
 
     /// The upstream gave no answer: the plan to answer with instead.

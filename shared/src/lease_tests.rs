@@ -280,6 +280,26 @@ fn nothing_is_promised_that_the_gate_would_refuse_by_itself() {
 }
 
 #[test]
+fn what_is_refused_of_a_low_cost_is_refused_of_a_higher_one() {
+    let mut purse = Purse::default();
+    purse.exhausted(0, 0, 5, &refusal(900, Window::Minute), 1_000, &[]);
+    let both = QuotaRefusal {
+        retry_in: 90_000,
+        violated: vec![Window::Minute, Window::Hour],
+    };
+    purse.exhausted(10, 10, 1, &both, 1_000, &[]);
+    let told = |purse: &mut Purse, now, cost| match purse.spend(now, cost) {
+        Spend::Refused(told) => (told.retry_in, told.violated.len()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(told(&mut purse, 20, 5), (89_990, 2));
+    assert_eq!(told(&mut purse, 20, 1), (89_990, 2));
+    // A newer word on the higher cost stands by itself.
+    purse.exhausted(30, 30, 5, &refusal(500, Window::Minute), 1_000, &[]);
+    assert_eq!(told(&mut purse, 40, 5), (490, 1));
+}
+
+#[test]
 fn a_refusal_tells_of_less_than_the_cost_in_a_window_without_room_until_a_retry() {
     let mut purse = Purse::default();
     let windows = [

@@ -11,18 +11,36 @@ pub const MAX_PATH: usize = 4096;
 const MAX_ENCODINGS: usize = 3;
 
 /// Why a path is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PathError {
     /// Over [`MAX_PATH`].
-    #[error("the path is longer than 4096 bytes")]
     TooLong,
     /// Not valid percent-encoding of UTF-8.
-    #[error("the path is not valid percent-encoded UTF-8")]
     Encoding,
     /// An encoded slash, a backslash, a control character, or a dot segment, encoded once or more often.
-    #[error("the path has an encoded slash, a backslash, a control character or a dot segment")]
     Ambiguous,
 }
+
+impl PathError {
+    /// What is wrong, for people.
+    pub fn message(self) -> &'static str {
+        match self {
+            Self::TooLong => "the path is longer than 4096 bytes",
+            Self::Encoding => "the path is not valid percent-encoded UTF-8",
+            Self::Ambiguous => {
+                "the path has an encoded slash, a backslash, a control character or a dot segment"
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for PathError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.message())
+    }
+}
+
+impl std::error::Error for PathError {}
 
 /// The path to match routes with: percent-decoded, without empty segments and without a slash at the end.
 ///

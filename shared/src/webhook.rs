@@ -30,18 +30,36 @@ pub struct SignedHeaders<'a> {
 }
 
 /// Why a message is not accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WebhookError {
     /// One of the headers is missing or can't be read.
-    #[error("the headers webhook-id, webhook-timestamp and webhook-signature are needed")]
     Headers,
     /// The timestamp is too far from now.
-    #[error("the timestamp is more than 5 minutes from now")]
     Timestamp,
     /// No signature fits.
-    #[error("the signature does not match")]
     Signature,
 }
+
+impl WebhookError {
+    /// What is wrong, for people.
+    pub fn message(self) -> &'static str {
+        match self {
+            Self::Headers => {
+                "the headers webhook-id, webhook-timestamp and webhook-signature are needed"
+            }
+            Self::Timestamp => "the timestamp is more than 5 minutes from now",
+            Self::Signature => "the signature does not match",
+        }
+    }
+}
+
+impl std::fmt::Display for WebhookError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.message())
+    }
+}
+
+impl std::error::Error for WebhookError {}
 
 /// The value of `webhook-signature` for a message.
 pub fn sign(secret: &Secret, id: &str, timestamp: u64, body: &[u8]) -> String {

@@ -91,14 +91,8 @@ impl ControlRequest {
             timestamp: self.webhook_timestamp.as_deref(),
             signature: self.webhook_signature.as_deref(),
         };
-        webhook::verify(secret, headers, body, self.now / 1_000).map_err(|e| {
-            self.refuse(
-                401,
-                "invalid_signature",
-                "Invalid signature",
-                &e.to_string(),
-            )
-        })
+        webhook::verify(secret, headers, body, self.now / 1_000)
+            .map_err(|e| self.refuse(401, "invalid_signature", "Invalid signature", e.message()))
     }
 }
 

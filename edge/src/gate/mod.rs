@@ -35,8 +35,7 @@ use decision::{Memo, Need, Step};
 use forward_auth::Asked;
 use head::Head;
 use isolate::Isolate;
-pub use plan::Plan;
-use plan::Ticket;
+pub use plan::{Plan, Ticket};
 
 /// The paths that are Keyward's own on every host.
 const RESERVED: &str = "/.keyward/";

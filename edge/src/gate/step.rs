@@ -34,7 +34,7 @@ impl Isolate {
         };
         let path = match path::canonical(head.path) {
             Ok(path) => path,
-            Err(e) => return Refused::at(bad_request(&sentence(e.to_string())), Some(found.api)),
+            Err(e) => return Refused::at(bad_request(&sentence(e.message())), Some(found.api)),
         };
         self.judge(&found, head, &path, memo, now)
     }
@@ -220,7 +220,8 @@ pub fn bad_request(detail: &str) -> Denial {
 }
 
 /// An error's text as a sentence: its first letter in upper case.
-fn sentence(mut text: String) -> String {
+fn sentence(text: &str) -> String {
+    let mut text = text.to_owned();
     if let Some(first) = text.get_mut(..1) {
         first.make_ascii_uppercase();
     }

@@ -30,12 +30,16 @@ impl Refusals {
         self.0.is_empty()
     }
 
-    /// What a caller is told whose request costs so much, if that was refused.
+    /// What a caller is told whose request costs so much, if that was refused. What was refused since of a lower cost
+    /// holds for this one, too.
     pub fn of(&self, cost: u32, now: Millis) -> Option<QuotaRefusal> {
-        let refusal = self.0.iter().find(|r| r.need == cost)?;
+        let place = self.0.iter().position(|r| r.need == cost)?;
+        let binding = || self.0.iter().skip(place).filter(|r| r.need <= cost);
+        let retry_at = binding().map(|r| r.retry_at).max()?;
+        let is_violated = |window: &Window| binding().any(|r| r.violated.contains(window));
         Some(QuotaRefusal {
-            retry_in: refusal.retry_at.saturating_sub(now).max(1),
-            violated: refusal.violated.clone(),
+            retry_in: retry_at.saturating_sub(now).max(1),
+            violated: Window::ALL.into_iter().filter(is_violated).collect(),
         })
     }
 
@@ -44,7 +48,7 @@ impl Refusals {
         self.0.iter().filter(move |r| r.until > now)
     }
 
-    /// Remembers one, in place of an older one.
+    /// Remembers one, in place of an older one. The newest is the last.
     pub fn put(&mut self, refusal: Refusal) {
         self.0.retain(|r| r.need != refusal.need);
         if self.0.len() >= MOST {

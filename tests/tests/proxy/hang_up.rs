@@ -3,8 +3,11 @@
 //! They do so with a reset. Of a caller that closed in order the runtime, on its own, can't tell whether it still
 //! listens (RFC 9112, section 9.6); Cloudflare's network can.
 
+use std::time::Duration;
+
 use keyward_tests::{PATIENCE, eventually, world};
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::way::{Exchange, Way};
 
@@ -105,4 +108,27 @@ async fn a_request_whose_caller_hung_up_is_counted_once_and_blames_nobody() {
     }
     let usage = way.world.admin.usage(&way.key).await.unwrap();
     assert_eq!(usage.get("ok"), Some(&2), "{usage:?}");
+}
+
+/// Only then does counting it begin work of its own, which must not keep the request going.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_upstream_is_let_go_also_when_the_gate_has_nothing_else_to_do() {
+    let way = Way::open(world!(), json!({"upstreamTimeoutMs": 600_000})).await;
+    let (head, _) = way.answered("HTTP/1.1 204 No Content\r\n\r\n").await;
+    assert_eq!(head.status(), 204);
+    let mut exchange = way.begin("GET /", &[], "").await;
+    eventually("nothing is left of the first request", PATIENCE, || async {
+        let ledger = way.world.edge.storage().await.ledger(&way.key);
+        let usage = way.world.admin.usage(&way.key).await.unwrap();
+        (ledger.leased_out() == 0 && usage.get("ok") == Some(&1)).then_some(())
+    })
+    .await;
+    exchange.caller.reset();
+    let rest = timeout(Duration::from_secs(12), exchange.upstream.rest()).await;
+    assert_eq!(rest.expect("the upstream is let go"), b"");
+    eventually("it is counted", PATIENCE, || async {
+        let usage = way.world.admin.usage(&way.key).await.unwrap();
+        (usage.get("ok") == Some(&2)).then_some(())
+    })
+    .await;
 }
