@@ -42,9 +42,11 @@ pub fn run(project: &Project, options: &Options) -> Result<ExitCode> {
         "--bin",
         "bench",
         "--",
-        "--json",
+        "--bundle",
     ]);
-    worker.arg(project.target("bench.json")).args(&options.args);
+    worker.arg(edge::sizes(project, &tools)?.gzipped().to_string());
+    worker.arg("--json").arg(project.target("bench.json"));
+    worker.args(&options.args);
     worker.env("KEYWARD_BIN", project.binary("keyward"));
     exec::show(&mut worker)?;
     Ok(ExitCode::SUCCESS)

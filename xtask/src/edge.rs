@@ -62,7 +62,8 @@ pub fn check_size(project: &Project, tools: &Tools) -> Result<()> {
     sizes(project, tools)?.check()
 }
 
-fn sizes(project: &Project, tools: &Tools) -> Result<Sizes> {
+/// How large the built Worker is when it is deployed.
+pub fn sizes(project: &Project, tools: &Tools) -> Result<Sizes> {
     let build = build_dir(project);
     Sizes::measure(&tools.node, &build.join(WASM), &build.join(ENTRY))
 }

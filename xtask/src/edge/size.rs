@@ -61,6 +61,11 @@ impl Sizes {
         Ok(())
     }
 
+    /// Wasm and JavaScript, gzipped, in bytes.
+    pub fn gzipped(&self) -> usize {
+        self.gzipped
+    }
+
     /// The sizes, for people.
     pub fn describe(&self) -> String {
         format!(

@@ -48,6 +48,8 @@ pub struct Lab {
     pub quick: bool,
     /// Also what takes minutes by itself.
     pub long: bool,
+    /// Size of the Worker as it is deployed, gzipped, in bytes, where that was measured.
+    pub bundle: Option<usize>,
     folder: TempDir,
 }
 
@@ -56,7 +58,7 @@ impl Lab {
     ///
     /// # Errors
     /// When a part is missing.
-    pub fn open(quick: bool, long: bool) -> Result<Self> {
+    pub fn open(quick: bool, long: bool, bundle: Option<usize>) -> Result<Self> {
         let mut parts = Parts::find().map_err(anyhow::Error::msg)?;
         let folder = tempfile::Builder::new()
             .prefix("keyward-bench-")
@@ -66,6 +68,7 @@ impl Lab {
             parts,
             quick,
             long,
+            bundle,
             folder,
         })
     }

@@ -39,6 +39,9 @@ struct Options {
     /// Also what takes minutes by itself: 100,000 distinct keys.
     #[arg(long)]
     long: bool,
+    /// Size of the Worker as it is deployed, gzipped, in bytes.
+    #[arg(long)]
+    bundle: Option<usize>,
     /// Where the figures go, as JSON.
     #[arg(long, default_value = "target/bench.json")]
     json: PathBuf,
@@ -79,7 +82,7 @@ async fn main() -> ExitCode {
 
 /// Runs the sections. One that fails does not keep the others from running.
 async fn run(options: &Options) -> Result<()> {
-    let lab = Lab::open(options.quick, options.long)?;
+    let lab = Lab::open(options.quick, options.long, options.bundle)?;
     let mut report = Report::new();
     let mut failed = Vec::new();
     for section in Section::value_variants() {

@@ -65,11 +65,6 @@ impl Module {
         paths.iter().map(|path| Self::file(path)).collect()
     }
 
-    /// Its size once gzipped would need its bytes.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
     fn config(&self, folder: &str) -> String {
         let kind = if self.name.ends_with(".wasm") {
             "wasm"
