@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::base62;
+use crate::text;
 use crate::wire;
 
 /// The deepest a tree of accounts may go, root included.
@@ -13,7 +14,7 @@ pub const LOCATOR: usize = 8;
 
 /// The id of the account that a locator names: the locator is the id's own suffix.
 pub fn id_from_locator(locator: &str) -> String {
-    format!("{PREFIX}{locator}")
+    text::join(&[PREFIX, locator], "")
 }
 
 /// The locator of an account id; `None` when the id is not well-formed.
@@ -25,7 +26,7 @@ pub fn locator_of(account_id: &str) -> Option<&str> {
 
 /// The name of the guard (Durable Object) that holds the account: its locator and a shard number, 0 today.
 pub fn guard_name(account_id: &str) -> Option<String> {
-    locator_of(account_id).map(|locator| format!("{locator}.0"))
+    locator_of(account_id).map(|locator| text::join(&[locator, ".0"], ""))
 }
 
 /// An account's place in the tree, as the edge knows it.

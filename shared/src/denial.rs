@@ -226,23 +226,23 @@ impl Denial {
             Self::MalformedCredential(what) => (*what).to_owned(),
             Self::InvalidKey(_) => "Invalid or revoked API key".into(),
             Self::ExpiredKey => "The API key has expired".into(),
-            Self::WrongEnvironment { endpoint } => {
-                format!("This endpoint takes keys of the environment `{endpoint}`")
-            }
+            Self::WrongEnvironment { endpoint } => about(
+                "This endpoint takes keys of the environment `",
+                endpoint,
+                "`",
+            ),
             Self::InsufficientPermission { needed } => {
-                format!("The API key lacks the permission `{needed}`")
+                about("The API key lacks the permission `", needed.as_str(), "`")
             }
             Self::AccountNotAllowed { account } => {
-                format!("The API key does not reach the account `{account}`")
+                about("The API key does not reach the account `", account, "`")
             }
             Self::ResourceNotAllowed { resource } => {
-                format!("The API key is not bound to `{resource}`")
+                about("The API key is not bound to `", resource, "`")
             }
             Self::OriginNotAllowed {
                 origin: Some(origin),
-            } => {
-                format!("The origin `{origin}` is not allowed")
-            }
+            } => about("The origin `", origin, "` is not allowed"),
             Self::OriginNotAllowed { origin: None } => {
                 "The API key may be used from its allowed origins only".into()
             }
@@ -252,9 +252,10 @@ impl Denial {
                 refusal,
                 limits,
             } => match limits.below(*cost).as_slice() {
-                [] => format!(
-                    "The limit of the API key is reached: {}",
-                    names(&refusal.violated)
+                [] => about(
+                    "The limit of the API key is reached: ",
+                    &names(&refusal.violated),
+                    "",
                 ),
                 never => format!(
                     "The request costs {cost} units, more than the API key's limit ever allows: {}",
@@ -265,7 +266,7 @@ impl Denial {
             Self::UnknownApi => "No API is served on this host".into(),
             Self::UnknownRoute => "No route is listed for this path".into(),
             Self::MethodNotAllowed { allow } => {
-                format!("This path takes the methods {}", text::join(allow, ", "))
+                about("This path takes the methods ", &text::join(allow, ", "), "")
             }
             Self::BadRequest { detail, .. } => detail.clone(),
             Self::UpstreamUnreachable => "The API could not be reached".into(),
@@ -284,6 +285,11 @@ impl Denial {
             _ => None,
         }
     }
+}
+
+/// A sentence that names something.
+fn about(before: &str, what: &str, after: &str) -> String {
+    text::join(&[before, what, after], "")
 }
 
 fn names(windows: &[Window]) -> String {
