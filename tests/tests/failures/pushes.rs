@@ -45,11 +45,11 @@ async fn a_revocation_is_in_force_although_kv_takes_no_writes_and_arrives_there_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_push_that_kv_holds_up_too_long_is_sent_again_and_nothing_is_lost() {
+async fn a_push_that_kv_never_answers_is_sent_again_and_holds_up_no_other() {
     let world = world!(impatient());
     let key = world.key(json!({})).await;
     passes(&send(&world, &customers(&key.token)).await);
-    world.edge.set_kv_slow(TOO_LONG).await;
+    world.edge.set_kv_slow(FOR_EVER).await;
     let before = world.edge.counters().await.guard_pushes;
     assert!(!world.admin.revoke(&key.key.id).await.unwrap());
     eventually("the key is refused", PATIENCE, || async {
