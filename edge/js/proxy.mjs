@@ -108,7 +108,7 @@ class Limit {
     this.ms = ms;
     this.set(ms);
   }
-  // Stops the request, where the end of ours would not: to make a signal costs more than all else here.
+  // Stops the request, where the end of ours would not. Made for those only: it costs as much as the decision.
   get signal() {
     this.#aborted ??= new AbortController();
     return this.#aborted.signal;

@@ -13,7 +13,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::apt;
-use super::wasm::{TARGET, holds_std};
+use super::wasm::{SMALL_SHA, TARGET, holds_std};
 use crate::exec;
 use crate::project::Project;
 use crate::report::Step;
@@ -39,7 +39,7 @@ impl Toolchain {
             .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", &self.linker)
             .env(
                 "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
-                format!("--sysroot={}", self.sysroot.display()),
+                format!("--sysroot={} {SMALL_SHA}", self.sysroot.display()),
             );
         cargo
     }

@@ -34,7 +34,9 @@ impl WasmToolchain {
             .env_remove("RUSTFLAGS")
             .env_remove("CARGO_ENCODED_RUSTFLAGS");
         if matches!(self, Self::Active) {
-            cargo.env("CARGO_ENCODED_RUSTFLAGS", remapped().join(FLAG_END));
+            let mut flags = remapped();
+            flags.push(SMALL_SHA.to_owned());
+            cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join(FLAG_END));
         }
         cargo
     }
@@ -61,6 +63,9 @@ impl WasmToolchain {
         }
     }
 }
+
+/// The smaller of sha2's two codes: 2 KB less of the Worker, gzipped, and no slower there.
+pub const SMALL_SHA: &str = "--cfg=sha2_backend_soft=\"compact\"";
 
 /// Between the flags of `CARGO_ENCODED_RUSTFLAGS`.
 const FLAG_END: &str = "\u{1f}";
