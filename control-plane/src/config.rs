@@ -12,6 +12,7 @@ use reqwest::Url;
 use shared::secret::Secret;
 
 use crate::admin_token::AdminToken;
+use crate::scan::ScanArgs;
 use crate::sync::SyncConfig;
 use secret_text::SecretText;
 
@@ -33,6 +34,8 @@ pub enum Command {
     Migrate(DatabaseArgs),
     /// Make the first admin token and print it: it is shown this once.
     Bootstrap(BootstrapArgs),
+    /// Find tokens in files and in git's history.
+    Scan(ScanArgs),
 }
 
 /// Where the database is.

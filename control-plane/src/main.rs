@@ -9,6 +9,7 @@ use keyward::bootstrap;
 use keyward::clock::{Clock, SystemClock};
 use keyward::config::{BootstrapArgs, Cli, Command, DatabaseArgs, ServeArgs};
 use keyward::logging;
+use keyward::scan;
 use keyward::server::Server;
 use keyward::store::Store;
 use tokio::signal::unix::{SignalKind, signal};
@@ -16,8 +17,8 @@ use tokio::signal::unix::{SignalKind, signal};
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    logging::start();
     let outcome = match cli.command {
+        Command::Scan(args) => return scan::run(&args),
         Command::Serve(args) => serve(args).await,
         Command::Migrate(args) => migrate(args).await,
         Command::Bootstrap(args) => bootstrap(args).await,
@@ -32,6 +33,7 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(args: ServeArgs) -> anyhow::Result<()> {
+    logging::start();
     let config = args.check()?;
     let mut terminate = signal(SignalKind::terminate()).context("signals can't be watched")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("signals can't be watched")?;
@@ -47,6 +49,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
 }
 
 async fn migrate(args: DatabaseArgs) -> anyhow::Result<()> {
+    logging::start();
     let store = Store::open(&args.database_url).await?;
     store.migrate().await?;
     store.close().await;
@@ -55,6 +58,7 @@ async fn migrate(args: DatabaseArgs) -> anyhow::Result<()> {
 }
 
 async fn bootstrap(args: BootstrapArgs) -> anyhow::Result<()> {
+    logging::start();
     let store = Store::open(&args.database.database_url).await?;
     store.migrate().await?;
     let token = bootstrap::first_token(&store, args.force, SystemClock.now()).await?;
