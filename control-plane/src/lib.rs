@@ -22,6 +22,7 @@ pub mod config;
 pub mod entropy;
 pub mod environment;
 pub mod error;
+pub mod explain;
 pub mod http;
 pub mod logging;
 pub mod routes;
