@@ -24,6 +24,7 @@ pub mod environment;
 pub mod error;
 pub mod explain;
 pub mod http;
+pub mod leaks;
 pub mod logging;
 pub mod routes;
 pub mod server;

@@ -6,6 +6,7 @@ mod edge_usage;
 mod explain;
 mod health;
 mod keys;
+mod leaks;
 mod presets;
 
 use std::time::Duration;
@@ -33,6 +34,7 @@ pub fn router(state: AppState) -> Router {
         .merge(keys::router())
         .merge(presets::router())
         .merge(explain::router())
+        .merge(leaks::router())
         .merge(edge_usage::router());
     let all = Router::new()
         .merge(health::router())

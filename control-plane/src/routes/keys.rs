@@ -69,6 +69,7 @@ async fn create(
         updated_at: change.now(),
         last_used_at: None,
         usage_count: 0,
+        leak: None,
     };
     keys::insert(change.conn(), &key).await?;
     keys::set_credential(change.conn(), &key.id, &token.hash(), None).await?;
