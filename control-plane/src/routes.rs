@@ -3,8 +3,10 @@
 mod accounts;
 mod apis;
 mod edge_usage;
+mod explain;
 mod health;
 mod keys;
+mod leaks;
 mod presets;
 
 use std::time::Duration;
@@ -31,6 +33,8 @@ pub fn router(state: AppState) -> Router {
         .merge(apis::router())
         .merge(keys::router())
         .merge(presets::router())
+        .merge(explain::router())
+        .merge(leaks::router())
         .merge(edge_usage::router());
     let all = Router::new()
         .merge(health::router())

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use crate::bootstrap;
 use crate::clock::Clock;
 use crate::config::ServeConfig;
+use crate::leaks::github;
 use crate::routes;
 use crate::state::AppState;
 use crate::store::Store;
@@ -57,6 +58,7 @@ impl Server {
             config.tag_secret,
             config.push_secret,
             propagation,
+            github::Keys::at(config.github_keys_url)?,
         );
         Ok(Self {
             listener,

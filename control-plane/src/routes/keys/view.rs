@@ -41,7 +41,17 @@ pub struct KeyView {
     last_used_at: Option<Timestamp>,
     usage_count: u64,
     metadata: Map<String, Value>,
+    /// Where a token of it was found in public.
+    leak: Option<LeakView>,
     version: u64,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LeakView {
+    reported_at: Timestamp,
+    source: String,
+    url: Option<String>,
 }
 
 impl KeyView {
@@ -70,6 +80,11 @@ impl KeyView {
             last_used_at: key.last_used_at.map(Timestamp),
             usage_count: key.usage_count,
             metadata: settings.metadata,
+            leak: key.leak.map(|leak| LeakView {
+                reported_at: Timestamp(leak.at),
+                source: leak.source,
+                url: leak.url,
+            }),
             version: key.version,
         }
     }
