@@ -12,10 +12,11 @@ use reqwest::Url;
 use shared::secret::Secret;
 
 use crate::admin_token::AdminToken;
+use crate::cli::ClientCommand;
 use crate::leaks::github;
 use crate::scan::ScanArgs;
 use crate::sync::SyncConfig;
-use secret_text::SecretText;
+pub use secret_text::SecretText;
 
 /// Keyward's control plane: owns the API keys and pushes their state to the edge.
 #[derive(Debug, Parser)]
@@ -37,6 +38,9 @@ pub enum Command {
     Bootstrap(BootstrapArgs),
     /// Find tokens in files and in git's history.
     Scan(ScanArgs),
+    /// Whatever asks a server.
+    #[command(flatten)]
+    Client(ClientCommand),
 }
 
 /// Where the database is.

@@ -17,6 +17,7 @@
 pub mod admin_token;
 pub mod auth;
 pub mod bootstrap;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod entropy;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Parser;
 use keyward::bootstrap;
+use keyward::cli;
 use keyward::clock::{Clock, SystemClock};
 use keyward::config::{BootstrapArgs, Cli, Command, DatabaseArgs, ServeArgs};
 use keyward::logging;
@@ -19,6 +20,7 @@ async fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
         Command::Scan(args) => return scan::run(&args),
+        Command::Client(command) => return cli::run(command).await,
         Command::Serve(args) => serve(args).await,
         Command::Migrate(args) => migrate(args).await,
         Command::Bootstrap(args) => bootstrap(args).await,

@@ -4,6 +4,7 @@ mod accounts;
 mod apis;
 mod auth;
 mod bootstrap;
+mod cli;
 mod crash;
 mod edge_usage;
 mod errors;
