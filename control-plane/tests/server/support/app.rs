@@ -73,6 +73,7 @@ impl App {
         let config = ServeConfig {
             database_url: format!("sqlite://{}", folder.path().join("keyward.db").display()),
             listen: "127.0.0.1:0".parse().unwrap(),
+            behind_proxy: false,
             tag_secret: Secret::from_text(TAG_SECRET).unwrap(),
             push_secret: secret.clone(),
             admin_token: Some(admin.clone()),
