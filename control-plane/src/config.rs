@@ -31,7 +31,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the server. Brings the database up to date first.
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Bring the database up to date and end.
     Migrate(DatabaseArgs),
     /// Make the first admin token and print it: it is shown this once.
@@ -106,6 +106,8 @@ pub struct ServeConfig {
     pub database_url: String,
     /// The address to listen on.
     pub listen: SocketAddr,
+    /// Whether a proxy in front speaks TLS.
+    pub behind_proxy: bool,
     /// Signs the tags in tokens.
     pub tag_secret: Secret,
     /// Verifies what the edges send.
@@ -142,6 +144,7 @@ impl ServeArgs {
         Ok(ServeConfig {
             database_url: self.database.database_url.clone(),
             listen: self.listen,
+            behind_proxy: self.behind_proxy,
             tag_secret,
             push_secret: push_secret.clone(),
             admin_token,

@@ -9,6 +9,9 @@ use shared::token::KeyHash;
 use crate::store::keys::{self, Key};
 use crate::store::{Change, Conn};
 
+/// The longest URL that is kept, in bytes.
+pub const MAX_URL: usize = 2_048;
+
 /// Where a token was found, as far as it was told.
 #[derive(Debug, Clone, Copy)]
 pub struct Finding<'a> {

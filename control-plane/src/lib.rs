@@ -27,6 +27,7 @@ pub mod explain;
 pub mod http;
 pub mod leaks;
 pub mod logging;
+pub mod openapi;
 pub mod routes;
 pub mod scan;
 pub mod server;

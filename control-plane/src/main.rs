@@ -21,7 +21,7 @@ async fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Scan(args) => return scan::run(&args),
         Command::Client(command) => return cli::run(command).await,
-        Command::Serve(args) => serve(args).await,
+        Command::Serve(args) => serve(*args).await,
         Command::Migrate(args) => migrate(args).await,
         Command::Bootstrap(args) => bootstrap(args).await,
     };

@@ -188,8 +188,7 @@ async fn whoever_holds_a_token_can_have_it_revoked_without_an_admin_token() {
     };
     let unknown = json!({"status": "unknown", "propagated": false});
     assert_eq!(report("nonsense").await, unknown);
-    let mistyped = format!("{}0", &token[..token.len() - 1]);
-    assert_eq!(report(&mistyped).await, unknown);
+    assert_eq!(report(&token[1..]).await, unknown);
 
     let told = report(&token).await;
     assert_eq!(told, json!({"status": "revoked", "propagated": true}));
