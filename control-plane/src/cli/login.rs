@@ -65,8 +65,8 @@ fn read_token() -> Result<SecretText, Failure> {
         stdin().take(MAX_TOKEN).read_to_string(&mut text)?;
         return Ok(SecretText::new(text));
     }
-    write!(stderr(), "Admin token: ")?;
     let unseen = Unseen::begin()?;
+    write!(stderr(), "Admin token: ")?;
     stdin().read_line(&mut text)?;
     drop(unseen);
     note("");

@@ -10,14 +10,14 @@ use super::super::resource::{empty, put};
 /// What takes a setting away.
 const NONE: &str = "none";
 
-/// Settings of a key. A flag for a list may be given several times, or once with commas; with an empty text the list is emptied.
+/// Settings of a key.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Settings")]
 pub struct Settings {
     /// Who owns it; `none` for nobody.
     #[arg(long, value_name = "ID")]
     owner: Option<String>,
-    /// What it may do: customers.read, customers.*, *.
+    /// What it may do: customers.read, customers.*, *. As all lists here: several times, or with commas; an empty text for none.
     #[arg(long = "permission", value_name = "PERMISSION", value_delimiter = ',')]
     permissions: Option<Vec<String>>,
     /// What it is bound to, of each kind: customer:c_9.
