@@ -190,10 +190,11 @@ async fn what_is_over_a_bound_of_the_document_is_refused_and_what_is_at_it_is_no
             let body = with(fullest, &pointer, value.clone());
             let answer = send(&app, path, method, &body).await;
             let field = field(&pointer);
-            // The routes table is checked as a whole.
+            // The routes table is checked as a whole, and what `shared` reads is named without its place.
             let is_about = |e: &&Value| {
                 let named = e["field"].as_str().unwrap();
-                named.starts_with(&field) || (!named.is_empty() && field.starts_with(named))
+                let is_part = field.starts_with(named) || field.ends_with(named);
+                named.starts_with(&field) || (!named.is_empty() && is_part)
             };
             let errors = answer.body["errors"].as_array().into_iter().flatten();
             let named = errors.filter(is_about).count();
