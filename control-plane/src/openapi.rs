@@ -23,6 +23,8 @@ use crate::state::AppState;
 pub const ADMIN_TOKEN: &str = "adminToken";
 /// The security scheme of what edges send.
 pub const EDGE_SIGNATURE: &str = "edgeSignature";
+/// The security scheme of GitHub's reports.
+pub const GITHUB_SIGNATURE: &str = "githubSignature";
 
 /// Routes, each with its documentation: nothing else can be added.
 pub struct Routes {
@@ -113,6 +115,8 @@ impl Default for Routes {
         (name = "Accounts", description = "The tree of tenants."),
         (name = "APIs", description = "What is guarded: hosts, upstreams, routes, cross-origin policy."),
         (name = "Keys", description = "API keys, their life and their usage."),
+        (name = "Imports", description = "Keys that were made elsewhere, in and out in bulk."),
+        (name = "Leaks", description = "Tokens that were found in public."),
         (name = "Edge", description = "What the edges send."),
         (name = "Server", description = "Whether the server lives and can serve, and this documentation."),
     ),
@@ -138,6 +142,11 @@ impl utoipa::Modify for SecuritySchemes {
         let components = document.components.get_or_insert_default();
         components.add_security_scheme(ADMIN_TOKEN, SecurityScheme::Http(bearer));
         components.add_security_scheme(EDGE_SIGNATURE, SecurityScheme::ApiKey(signature));
+        let github = ApiKey::Header(ApiKeyValue::with_description(
+            crate::leaks::github::SIGNATURE_HEADER,
+            "The signature of the body by one of GitHub's published keys (secret scanning partner program).",
+        ));
+        components.add_security_scheme(GITHUB_SIGNATURE, SecurityScheme::ApiKey(github));
     }
 }
 
@@ -148,6 +157,8 @@ pub enum Access {
     Public,
     /// An edge, by its signature.
     Edge,
+    /// GitHub, by its signature.
+    GitHub,
     /// An admin who holds this management permission.
     Admin(String),
 }
@@ -192,6 +203,7 @@ fn access(operation: &Operation) -> Option<Access> {
             match (name.as_str(), needs.as_slice()) {
                 (ADMIN_TOKEN, [permission]) => Some(Access::Admin(permission.clone())),
                 (EDGE_SIGNATURE, []) => Some(Access::Edge),
+                (GITHUB_SIGNATURE, []) => Some(Access::GitHub),
                 _ => None,
             }
         }

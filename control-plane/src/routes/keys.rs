@@ -1,6 +1,7 @@
 //! `/v1/keys`: create, list, show, change, delete. A key's life and usage are in files of their own.
 
-mod input;
+mod export;
+pub mod input;
 mod lifecycle;
 mod list;
 mod usage;
@@ -36,6 +37,7 @@ pub use view::LimitsSchema;
 pub fn router() -> Routes {
     Routes::new()
         .with(routes!(list::list, create))
+        .with(routes!(export::export))
         .with(routes!(show, update, remove))
         .with(routes!(lifecycle::rotate))
         .with(routes!(lifecycle::revoke))
@@ -93,11 +95,12 @@ async fn create(
         state: KeyState::Active,
         hints: token.hints(),
         settings,
-        version: 1,
+        version: change.next_version(),
         created_at: change.now(),
         updated_at: change.now(),
         last_used_at: None,
         usage_count: 0,
+        leak: None,
     };
     keys::insert(change.conn(), &key).await?;
     keys::set_credential(change.conn(), &key.id, &token.hash(), None).await?;
@@ -184,7 +187,7 @@ async fn begin(state: &AppState, admin: &Admin, id: &str) -> Result<(Change, Key
 
 /// Writes a changed key as its next version and puts it on its way to the edges.
 async fn save(change: &mut Change, key: &mut Key) -> Result<(), ApiError> {
-    key.version += 1;
+    key.version = change.next_version();
     key.updated_at = change.now();
     keys::update(change.conn(), key).await?;
     change.publish_key(key).await?;
