@@ -29,7 +29,7 @@ schema! {
     /// The line's number, from 1.
     LineNumber = count().minimum(Some(1_u32)).examples([1]);
     /// What is wrong with it, field by field.
-    LineErrors = list::<crate::error::FieldError>(100);
+    LineErrors as "LineErrors" = list::<crate::error::FieldError>(100);
 }
 
 /// What became of a line.
