@@ -157,10 +157,33 @@ impl IntoResponse for ApiError {
 
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
-        match error {
-            sqlx::Error::PoolTimedOut => Self::Unavailable,
-            other => Self::Internal(other.into()),
+        if is_passing(&error) {
+            tracing::warn!(error = error.to_string(), "the database can't be reached");
+            Self::Unavailable
+        } else {
+            Self::Internal(error.into())
         }
+    }
+}
+
+/// Whether a later attempt may succeed: the database is out of reach, overloaded, or stopped waiting for a lock.
+fn is_passing(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_) => true,
+        sqlx::Error::Database(cause) => cause.code().is_some_and(|code| {
+            // PostgreSQL: serialization failure, deadlock, lock or statement timeout, and class 57P, a server that is
+            // shutting down or starting; SQLite: busy.
+            matches!(
+                code.as_ref(),
+                "40001" | "40P01" | "55P03" | "57014" | "5" | "517"
+            ) || code.starts_with("57P")
+                || code.starts_with("08")
+        }),
+        _ => false,
     }
 }
 

@@ -150,7 +150,7 @@ async fn create(
         parent_id: Some(parent.id),
         name,
         token_prefix: input.token_prefix.unwrap_or(parent.token_prefix),
-        version: 1,
+        version: change.next_version(),
         created_at: change.now(),
         updated_at: change.now(),
         deleted: false,
@@ -181,7 +181,7 @@ async fn update(
         .ok_or_else(|| ApiError::no("account", &id))?;
     account.name = name.unwrap_or(account.name);
     account.token_prefix = input.token_prefix.unwrap_or(account.token_prefix);
-    account.version += 1;
+    account.version = change.next_version();
     account.updated_at = change.now();
     accounts::update(change.conn(), &account).await?;
     change.publish_account(&account).await?;
@@ -210,7 +210,7 @@ async fn remove(
         return Err(ApiError::Conflict(detail));
     }
     account.deleted = true;
-    account.version += 1;
+    account.version = change.next_version();
     account.updated_at = change.now();
     accounts::update(change.conn(), &account).await?;
     change.publish_account(&account).await?;

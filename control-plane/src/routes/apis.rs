@@ -100,7 +100,7 @@ async fn create(
         account_id: account.id,
         name,
         settings,
-        version: 1,
+        version: change.next_version(),
         created_at: change.now(),
         updated_at: change.now(),
         deleted: false,
@@ -128,7 +128,7 @@ async fn update(
     let mut checks = Checks::default();
     patch.apply(&mut checks, &mut api.name, &mut api.settings);
     checks.finish()?;
-    api.version += 1;
+    api.version = change.next_version();
     api.updated_at = change.now();
     apis::update(change.conn(), &api).await?;
     claim_hosts(&mut change, &api).await?;
@@ -150,7 +150,7 @@ async fn remove(
         .await?
         .ok_or_else(|| ApiError::no("API", &id))?;
     api.deleted = true;
-    api.version += 1;
+    api.version = change.next_version();
     api.updated_at = change.now();
     apis::update(change.conn(), &api).await?;
     apis::claim_hosts(change.conn(), &api.id, &[]).await?;

@@ -64,7 +64,7 @@ async fn create(
         state: KeyState::Active,
         hints: token.hints(),
         settings,
-        version: 1,
+        version: change.next_version(),
         created_at: change.now(),
         updated_at: change.now(),
         last_used_at: None,
@@ -128,7 +128,7 @@ async fn begin(state: &AppState, admin: &Admin, id: &str) -> Result<(Change, Key
 
 /// Writes a changed key as its next version and puts it on its way to the edges.
 async fn save(change: &mut Change, key: &mut Key) -> Result<(), ApiError> {
-    key.version += 1;
+    key.version = change.next_version();
     key.updated_at = change.now();
     keys::update(change.conn(), key).await?;
     change.publish_key(key).await?;

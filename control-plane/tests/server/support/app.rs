@@ -1,6 +1,5 @@
 //! A server in this process, with a clock that the test moves.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +12,10 @@ use keyward::sync::SyncConfig;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use shared::secret::Secret;
-use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::{Answer, PUSH_SECRET, START, TAG_SECRET};
+use super::{Answer, Database, PUSH_SECRET, START, TAG_SECRET};
 
 /// How long a call waits for edges that are there; long, since the machine may be busy.
 const PATIENT: Duration = Duration::from_secs(15);
@@ -26,7 +24,7 @@ const HASTY: Duration = Duration::from_millis(100);
 /// A running server and an admin of its root account.
 pub struct App {
     pub clock: Arc<ManualClock>,
-    pub folder: Arc<TempDir>,
+    pub database: Arc<Database>,
     pub admin: AdminToken,
     pub base: String,
     http: Client,
@@ -53,7 +51,7 @@ impl App {
 
     async fn fresh(edges: &[String], wait: Duration) -> Self {
         let left = Stopped {
-            folder: Arc::new(tempfile::tempdir().unwrap()),
+            database: Arc::new(Database::fresh().await),
             admin: AdminToken::mint().unwrap(),
             now: START,
             wait,
@@ -63,7 +61,7 @@ impl App {
 
     async fn open(left: Stopped, edges: &[String]) -> Self {
         let Stopped {
-            folder,
+            database,
             admin,
             now,
             wait,
@@ -71,7 +69,7 @@ impl App {
         let clock = Arc::new(ManualClock::at(now));
         let secret = Secret::from_webhook(PUSH_SECRET).unwrap();
         let config = ServeConfig {
-            database_url: format!("sqlite://{}", folder.path().join("keyward.db").display()),
+            database_url: database.url().to_owned(),
             listen: "127.0.0.1:0".parse().unwrap(),
             tag_secret: Secret::from_text(TAG_SECRET).unwrap(),
             push_secret: secret.clone(),
@@ -93,7 +91,7 @@ impl App {
         });
         Self {
             clock,
-            folder,
+            database,
             admin,
             base,
             http: Client::builder().no_proxy().build().unwrap(),
@@ -108,7 +106,7 @@ impl App {
         self.stop.take();
         self.task.await.unwrap();
         Stopped {
-            folder: self.folder,
+            database: self.database,
             admin: self.admin,
             now: self.clock.now(),
             wait: self.wait,
@@ -120,15 +118,9 @@ impl App {
         self.stop().await.start(edges).await
     }
 
-    /// The database file.
-    pub fn database(&self) -> PathBuf {
-        self.folder.path().join("keyward.db")
-    }
-
     /// The database, beside the server.
     pub async fn store(&self) -> Store {
-        let url = format!("sqlite://{}", self.database().display());
-        Store::open(&url).await.unwrap()
+        self.database.store().await
     }
 
     /// A request without any credential.
@@ -198,7 +190,7 @@ impl App {
 
 /// What a server leaves behind.
 pub struct Stopped {
-    folder: Arc<TempDir>,
+    database: Arc<Database>,
     admin: AdminToken,
     now: u64,
     wait: Duration,
@@ -233,6 +225,12 @@ impl Other<'_> {
     pub async fn post(&self, path: &str, body: Value) -> Answer {
         self.send(Method::POST, path, Some(body)).await
     }
+}
+
+/// The version of what an answer shows.
+#[track_caller]
+pub fn version(value: &Value) -> u64 {
+    value["version"].as_u64().expect("a version")
 }
 
 /// A JSON string.
