@@ -1,6 +1,8 @@
 //! What every route shares: reading bodies and parameters, and finishing answers.
 
 pub mod body;
+pub mod client_address;
 pub mod finish;
+pub mod observe;
 pub mod page;
 pub mod params;

@@ -4,8 +4,8 @@
 //! values come from small fixed sets, or from the configuration; never from a path, an id or a token.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, text};
@@ -34,6 +34,7 @@ pub struct Metrics(Arc<Inner>);
 
 struct Inner {
     registry: Registry,
+    shown: Mutex<()>,
     requests: Family<Answered, Counter>,
     durations: Family<Asked, Histogram, fn() -> Histogram>,
     in_flight: Level,
@@ -155,6 +156,7 @@ impl Metrics {
     pub fn new(now: Millis) -> Self {
         let mut inner = Inner {
             registry: Registry::default(),
+            shown: Mutex::default(),
             requests: Family::default(),
             durations: Family::new_with_constructor(times as fn() -> Histogram),
             in_flight: Level::default(),
@@ -234,9 +236,26 @@ impl Metrics {
         self.0.usage.get_or_create(&Usage { outcome }).inc();
     }
 
-    /// What is known of the database now: connections by pool (in use, most), and how far the edges are behind;
-    /// `None` if it did not answer.
-    pub fn observe(&self, pools: &[(&'static str, u32, u32)], lags: Option<&[Lag]>, now: Millis) {
+    /// All of them, in the text format of OpenMetrics 1.0, with what is known of the database now: connections by pool
+    /// (in use, most), and how far the edges are behind; `None` if it did not answer.
+    ///
+    /// # Errors
+    /// Never, as long as texts can be written to.
+    pub fn show(
+        &self,
+        pools: &[(&'static str, u32, u32)],
+        lags: Option<&[Lag]>,
+        now: Millis,
+    ) -> Result<String, fmt::Error> {
+        // Another look must not empty what this one is about to show.
+        let _alone = self.0.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        self.observe(pools, lags, now);
+        let mut out = String::new();
+        text::encode(&mut out, &self.0.registry)?;
+        Ok(out)
+    }
+
+    fn observe(&self, pools: &[(&'static str, u32, u32)], lags: Option<&[Lag]>, now: Millis) {
         for (pool, used, most) in pools {
             let pool = Pool { pool };
             let gauge = |family: &Family<Pool, Level>, value: u32| {
@@ -262,16 +281,6 @@ impl Metrics {
             let snapshot = i64::from(lag.snapshot);
             self.0.snapshot.get_or_create(&target).set(snapshot);
         }
-    }
-
-    /// All of them, in the text format of OpenMetrics 1.0.
-    ///
-    /// # Errors
-    /// Never, as long as texts can be written to.
-    pub fn encode(&self) -> Result<String, fmt::Error> {
-        let mut out = String::new();
-        text::encode(&mut out, &self.0.registry)?;
-        Ok(out)
     }
 }
 

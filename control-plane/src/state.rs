@@ -1,42 +1,48 @@
 //! What handlers share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use shared::Millis;
 use shared::secret::Secret;
 
 use crate::clock::Clock;
+use crate::login_limit::LoginLimit;
+use crate::metrics::Metrics;
+use crate::outbound::Outbound;
 use crate::store::{Change, Store};
 use crate::sync::Propagation;
 
 /// The server's state; cheap to clone.
 #[derive(Clone)]
-pub struct AppState(Arc<Inner>);
+pub struct AppState(Arc<Parts>);
 
-struct Inner {
-    store: Store,
-    clock: Arc<dyn Clock>,
-    tag_secret: Secret,
-    push_secret: Secret,
-    propagation: Propagation,
+/// What the state is made of.
+pub struct Parts {
+    /// The database.
+    pub store: Store,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Signs the tags of new tokens.
+    pub tag_secret: Secret,
+    /// Signs what the edges send and get.
+    pub push_secret: Secret,
+    /// Delivery to the edges.
+    pub propagation: Propagation,
+    /// What operators watch.
+    pub metrics: Metrics,
+    /// Bounds failed authentications.
+    pub login_limit: LoginLimit,
+    /// Calls addresses that admins name.
+    pub outbound: Outbound,
+    /// Whether the server is about to stop.
+    pub stopping: Arc<AtomicBool>,
 }
 
 impl AppState {
     /// Puts the parts together.
-    pub fn new(
-        store: Store,
-        clock: Arc<dyn Clock>,
-        tag_secret: Secret,
-        push_secret: Secret,
-        propagation: Propagation,
-    ) -> Self {
-        Self(Arc::new(Inner {
-            store,
-            clock,
-            tag_secret,
-            push_secret,
-            propagation,
-        }))
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
     }
 
     /// The database.
@@ -57,6 +63,31 @@ impl AppState {
     /// Signs what the edges send and get.
     pub fn push_secret(&self) -> &Secret {
         &self.0.push_secret
+    }
+
+    /// What operators watch.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// Bounds failed authentications.
+    pub fn login_limit(&self) -> &LoginLimit {
+        &self.0.login_limit
+    }
+
+    /// Calls addresses that admins name.
+    pub fn outbound(&self) -> &Outbound {
+        &self.0.outbound
+    }
+
+    /// Whether the server is about to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.0.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Whether changes are on their way to every edge.
+    pub fn delivers(&self) -> bool {
+        self.0.propagation.is_alive()
     }
 
     /// Begins a change of what the edges know.

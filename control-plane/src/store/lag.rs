@@ -2,7 +2,7 @@
 
 use shared::Millis;
 
-use crate::store::{Conn, from_db, time_from_db};
+use crate::store::{Conn, from_db, query, time_from_db};
 
 /// What an edge does not have yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Lag {
 /// # Errors
 /// When the rows can't be read.
 pub async fn all(conn: &mut Conn) -> sqlx::Result<Vec<Lag>> {
-    let rows: Vec<(String, i64, Option<i64>, Option<String>)> = sqlx::query_as(
+    let rows: Vec<(String, i64, Option<i64>, Option<String>)> = query(
         "select t.url, count(o.seq), min(o.created_at), min(t.snapshot_kind)
          from edge_targets t left join outbox o on o.seq > t.delivered_seq
          group by t.url order by t.url",

@@ -1,0 +1,110 @@
+//! The outermost layer: a request's id, its span, its line in the log and its place in the metrics.
+//!
+//! Nothing of it is what the caller wrote: paths, queries and headers may hold a secret by mistake.
+
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::Method;
+use axum::middleware::Next;
+use axum::response::Response;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
+
+use crate::entropy;
+use crate::metrics::Metrics;
+use crate::tracing_export;
+
+/// What the id is without randomness: nothing secret can be made then, but the failure still gets an answer.
+const UNKNOWN: &str = "req_unknown";
+
+/// The request's id, for the layers and handlers inside.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub String);
+
+/// Wraps a request.
+pub async fn layer(State(metrics): State<Metrics>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let in_flight = metrics.begin();
+    let id = entropy::draw().map_or_else(|_| UNKNOWN.to_owned(), |b| shared::id::request(&b));
+    let method = known(request.method());
+    let span = span(&id, method);
+    let given = tracing_export::adopt(&span, request.headers());
+    if let Some(trace) = tracing_export::trace_id(&span).or(given) {
+        span.record("trace_id", trace);
+    }
+    request.extensions_mut().insert(RequestId(id));
+    let response = next.run(request).instrument(span.clone()).await;
+
+    let took = started.elapsed();
+    let route = response.extensions().get::<MatchedPath>();
+    let route = route.map(MatchedPath::as_str);
+    let status = response.status().as_u16();
+    describe(&span, method, route, status);
+    metrics.answered(method, route.unwrap_or("unmatched"), status, took);
+    drop(in_flight);
+    let _inside = span.entered();
+    log(method, route.unwrap_or("-"), status, took.as_millis() as u64);
+    response
+}
+
+/// Remembers the route's template for the layer outside.
+pub async fn note_route(route: Option<MatchedPath>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if let Some(route) = route {
+        response.extensions_mut().insert(route);
+    }
+    response
+}
+
+/// An error's level, so that lines of every level have it around them.
+fn span(id: &str, method: &'static str) -> Span {
+    tracing::error_span!(
+        "request",
+        request_id = id,
+        trace_id = Empty,
+        otel.name = method,
+        otel.kind = "server",
+        otel.status_code = Empty,
+        http.request.method = method,
+        http.route = Empty,
+        http.response.status_code = Empty,
+        error.type = Empty,
+    )
+}
+
+/// By the semantic conventions for HTTP servers: named by method and route; an error only if it is ours.
+fn describe(span: &Span, method: &str, route: Option<&str>, status: u16) {
+    if let Some(route) = route {
+        span.record("otel.name", format!("{method} {route}"));
+        span.record("http.route", route);
+    }
+    span.record("http.response.status_code", status);
+    if status >= 500 {
+        span.record("otel.status_code", "ERROR");
+        span.record("error.type", status.to_string());
+    }
+}
+
+fn log(method: &str, route: &str, status: u16, millis: u64) {
+    // Probes and scrapes come every few seconds.
+    if matches!(route, "/healthz" | "/readyz" | "/metrics") {
+        tracing::debug!(method, route, status, millis, "request");
+    } else {
+        tracing::info!(method, route, status, millis, "request");
+    }
+}
+
+/// The method may be any token; only the common ones are repeated.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "_OTHER",
+    }
+}
