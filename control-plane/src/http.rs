@@ -6,3 +6,4 @@ pub mod finish;
 pub mod observe;
 pub mod page;
 pub mod params;
+pub mod token_text;

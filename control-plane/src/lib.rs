@@ -23,6 +23,7 @@ pub mod config;
 pub mod entropy;
 pub mod environment;
 pub mod error;
+pub mod explain;
 pub mod http;
 pub mod listener;
 pub mod logging;

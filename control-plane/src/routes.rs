@@ -3,6 +3,7 @@
 mod accounts;
 mod apis;
 mod edge_usage;
+mod explain;
 mod health;
 mod keys;
 mod presets;
@@ -31,6 +32,7 @@ pub fn router(state: AppState) -> Router {
         .merge(apis::router())
         .merge(keys::router())
         .merge(presets::router())
+        .merge(explain::router())
         .merge(edge_usage::router());
     let all = Router::new()
         .merge(health::router())

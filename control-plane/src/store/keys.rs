@@ -240,6 +240,41 @@ pub async fn find(conn: &mut Conn, holder: &str, id: &str) -> sqlx::Result<Optio
     .await
 }
 
+/// The key `id`, as [`find`] gives it, and also when it is deleted.
+///
+/// # Errors
+/// When the row can't be read.
+pub async fn find_with_deleted(
+    conn: &mut Conn,
+    holder: &str,
+    id: &str,
+) -> sqlx::Result<Option<Key>> {
+    query(
+        "select k.* from keys k join account_tree t on t.account_id = k.account_id
+         where t.ancestor_id = $1 and k.id = $2",
+    )
+    .bind(holder)
+    .bind(id)
+    .fetch_optional(conn)
+    .await
+}
+
+/// The key that has a token with this hash, if its account is `holder` or below it; a deleted one, too.
+///
+/// # Errors
+/// When the row can't be read.
+pub async fn by_hash(conn: &mut Conn, holder: &str, hash: &KeyHash) -> sqlx::Result<Option<Key>> {
+    query(
+        "select k.* from key_hashes h join keys k on k.id = h.key_id
+         join account_tree t on t.account_id = k.account_id
+         where h.hash = $1 and t.ancestor_id = $2",
+    )
+    .bind(hash.to_hex())
+    .bind(holder)
+    .fetch_optional(conn)
+    .await
+}
+
 /// The hashes of a key's tokens, the current one first.
 ///
 /// # Errors

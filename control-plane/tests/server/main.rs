@@ -7,6 +7,7 @@ mod bootstrap;
 mod crash;
 mod edge_usage;
 mod errors;
+mod explain;
 mod hostile;
 mod key_changes;
 mod key_lifecycle;

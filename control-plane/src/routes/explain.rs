@@ -1,0 +1,392 @@
+//! `POST /v1/explain`: why a request would pass or be refused.
+
+use std::net::IpAddr;
+
+use crate::http::token_text::TokenText;
+use axum::Router;
+use axum::extract::State;
+use axum::routing::post;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use shared::denial::{Denial, InvalidKey};
+use shared::record::{Endpoint, KeyRecord};
+use shared::route::RouteTable;
+use shared::token::{KeyHash, ParsedToken, TagSecrets, TokenError};
+use shared::{credential, host, path};
+
+use crate::auth::Admin;
+use crate::error::ApiError;
+use crate::explain::{Request, Step, Trace, unknown_key};
+use crate::http::body::{Body, Reply, given};
+use crate::state::AppState;
+use crate::store::key_list::{self, KeyStatus};
+use crate::store::keys::{self, Key};
+use crate::store::{Conn, accounts, apis};
+use crate::timestamp::Timestamp;
+use crate::validate::Checks;
+
+/// The longest host, origin or method that is looked at, in bytes.
+const MAX_HEADER: usize = 512;
+
+/// The route.
+pub fn router() -> Router<AppState> {
+    Router::new().route("/explain", post(explain))
+}
+
+/// A request to the edge, described.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Described {
+    /// The guarded host, with its port if it has one.
+    host: String,
+    /// The key; its current token is taken to be presented.
+    #[serde(default, deserialize_with = "given")]
+    key_id: Option<String>,
+    /// The token as presented. It is neither kept nor logged.
+    #[serde(default, deserialize_with = "given")]
+    token: Option<TokenText>,
+    /// `GET` by default.
+    #[serde(default, deserialize_with = "given")]
+    method: Option<String>,
+    /// With the query or without; `/` by default.
+    #[serde(default, deserialize_with = "given")]
+    path: Option<String>,
+    /// The `Origin` header.
+    #[serde(default, deserialize_with = "given")]
+    origin: Option<String>,
+    /// The client's address.
+    #[serde(default, deserialize_with = "given")]
+    ip: Option<String>,
+    /// When; now by default.
+    #[serde(default, deserialize_with = "given")]
+    at: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Explanation {
+    /// Whether it passes, its quota aside.
+    allowed: bool,
+    /// What callers are answered.
+    refusal: Option<RefusalView>,
+    /// When it is taken to happen.
+    at: Timestamp,
+    /// What it costs, in units, once its route is known.
+    cost: Option<u32>,
+    /// Every step, in the order in which the edge takes them.
+    steps: Vec<Step>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RefusalView {
+    status: u16,
+    code: &'static str,
+    title: &'static str,
+    detail: String,
+}
+
+/// A description, checked.
+struct Question {
+    host: String,
+    key_id: Option<String>,
+    token: Option<TokenText>,
+    method: String,
+    path: String,
+    origin: Option<String>,
+    ip: Option<IpAddr>,
+    at: u64,
+}
+
+impl Described {
+    fn check(self, now: u64) -> Result<Question, ApiError> {
+        let mut checks = Checks::default();
+        if self.key_id.is_some() && self.token.is_some() {
+            checks.fail("token", "either keyId or token is given, not both");
+        }
+        for (field, text) in [("host", Some(&self.host)), ("origin", self.origin.as_ref())] {
+            if text.is_some_and(|t| t.len() > MAX_HEADER) {
+                checks.fail(field, format!("at most {MAX_HEADER} bytes"));
+            }
+        }
+        let method = self.method.map_or("GET".to_owned(), |m| m.to_uppercase());
+        if method.len() > 32 || !shared::cors::is_token(&method) {
+            checks.fail("method", "an HTTP method");
+        }
+        let path = self.path.unwrap_or_else(|| "/".to_owned());
+        if !path.starts_with('/') {
+            checks.fail("path", "begins with a slash");
+        }
+        let ip = self.ip.as_deref().map(|text| text.parse::<IpAddr>());
+        if ip.as_ref().is_some_and(Result::is_err) {
+            checks.fail("ip", "an IPv4 or IPv6 address");
+        }
+        let at = self.at.as_deref().map(Timestamp::parse);
+        let at = at.and_then(|result| checks.accept("at", result));
+        checks.finish()?;
+        Ok(Question {
+            host: self.host,
+            key_id: self.key_id,
+            token: self.token,
+            method,
+            path,
+            origin: self.origin,
+            ip: ip.and_then(Result::ok),
+            at: at.map_or(now, |t| t.0),
+        })
+    }
+}
+
+async fn explain(
+    State(state): State<AppState>,
+    admin: Admin,
+    Body(input): Body<Described>,
+) -> Result<Reply<Explanation>, ApiError> {
+    let question = input.check(state.now())?;
+    let mut conn = state.store().read().await?;
+    let mut trace = Trace::default();
+    let cost = walk(&state, &mut conn, &admin, &question, &mut trace).await?;
+    let refusal = trace.denial.map(|denial| RefusalView {
+        status: denial.status(),
+        code: denial.code(),
+        title: denial.title(),
+        detail: denial.detail(),
+    });
+    Ok(Reply::ok(Explanation {
+        allowed: refusal.is_none(),
+        refusal,
+        at: Timestamp(question.at),
+        cost,
+        steps: trace.steps,
+    }))
+}
+
+/// The gate's steps, in its order. Those up to the key end the walk when they fail, for there is nothing to look at then.
+async fn walk(
+    state: &AppState,
+    conn: &mut Conn,
+    admin: &Admin,
+    question: &Question,
+    trace: &mut Trace,
+) -> Result<Option<u32>, ApiError> {
+    let presented = presented(state, question);
+    let key = find_key(conn, admin, question, &presented).await?;
+    let Some((api, endpoint)) = find_api(conn, admin, question, key.as_ref(), trace).await? else {
+        return Ok(None);
+    };
+    if question.method == "TRACE" {
+        let allow = Vec::new();
+        let saw = json!({"method": "TRACE"});
+        trace.failed("route", saw, Denial::MethodNotAllowed { allow });
+        return Ok(None);
+    }
+    if !credential_step(question, &presented, &endpoint, trace) {
+        return Ok(None);
+    }
+    let Some(key) = key else {
+        trace.failed("key", json!({"found": false}), unknown_key());
+        return Ok(None);
+    };
+    let status = key_list::status(conn, &key, question.at).await?;
+    let ancestors = accounts::ancestors(conn, &key.account_id).await?;
+    let credentials = keys::credentials(conn, &key.id).await?;
+    let current = credentials.first().map(|c| c.hash);
+    let record: KeyRecord = key.record(ancestors, credentials);
+    trace.passed(
+        "key",
+        json!({"id": record.id, "name": key.settings.name, "version": record.version}),
+    );
+    let target = question.path.split(['?', '#']).next().unwrap_or("/");
+    let canonical = match path::canonical(target) {
+        Ok(canonical) => canonical,
+        Err(error) => {
+            let denial = Denial::BadRequest {
+                status: 400,
+                detail: error.to_string(),
+            };
+            trace.failed("path", json!({"path": target}), denial);
+            return Ok(None);
+        }
+    };
+    trace.passed("path", json!({"path": canonical}));
+    let Some(hash) = presented.hash.or(current) else {
+        trace.failed("key", json!({"tokens": 0}), unknown_key());
+        return Ok(None);
+    };
+    let routes = RouteTable::compile(&api.routes).map_err(|e| ApiError::Internal(e.into()))?;
+    let named = named_account(conn, &routes, &question.method, &canonical).await?;
+    let request = Request {
+        at: question.at,
+        method: &question.method,
+        path: &canonical,
+        origin: question.origin.as_deref(),
+        ip: question.ip,
+        hash: &hash,
+        key: &record,
+        api: &api,
+        endpoint: &endpoint,
+        is_throttled: status == KeyStatus::RateLimited,
+    };
+    Ok(Some(trace.decide(&request, &routes, |_| named)))
+}
+
+/// What the token says by itself.
+#[derive(Default)]
+struct Presented {
+    hash: Option<KeyHash>,
+    env_code: Option<String>,
+    denial: Option<Denial>,
+}
+
+fn presented(state: &AppState, question: &Question) -> Presented {
+    let refused = |denial| Presented {
+        denial: Some(denial),
+        ..Presented::default()
+    };
+    let Some(token) = &question.token else {
+        let missing = question.key_id.is_none();
+        return Presented {
+            denial: missing.then_some(Denial::MissingCredential),
+            ..Presented::default()
+        };
+    };
+    let text = match credential::presented(None, Some(token.expose())) {
+        Ok(text) => text,
+        Err(denial) => return refused(denial),
+    };
+    let parsed = match ParsedToken::parse(text) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            return refused(Denial::MalformedCredential(match error {
+                TokenError::Grammar => "The API key has not the form of a key",
+                TokenError::Checksum => {
+                    "The API key's checksum does not match: it is mistyped or cut off"
+                }
+            }));
+        }
+    };
+    let secrets = TagSecrets {
+        current: state.tag_secret().clone(),
+        previous: None,
+    };
+    let forged = !parsed.is_genuine(&secrets);
+    Presented {
+        hash: Some(parsed.hash()),
+        env_code: Some(parsed.env_code().to_owned()),
+        denial: forged.then_some(Denial::InvalidKey(InvalidKey::Forged)),
+    }
+}
+
+/// Notes what the credential comes to; whether the walk goes on.
+fn credential_step(
+    question: &Question,
+    presented: &Presented,
+    endpoint: &Endpoint,
+    trace: &mut Trace,
+) -> bool {
+    if question.key_id.is_some() {
+        trace.skipped("credential", "The key was named; no token was looked at");
+        return true;
+    }
+    let saw = json!({
+        "presented": question.token.is_some(), "environmentCode": presented.env_code,
+        "endpointCode": endpoint.code,
+    });
+    if let Some(denial) = &presented.denial {
+        trace.failed("credential", saw, denial.clone());
+        return false;
+    }
+    if presented.env_code.as_deref() != Some(&endpoint.code) {
+        let endpoint = endpoint.environment.clone();
+        trace.failed("credential", saw, Denial::WrongEnvironment { endpoint });
+        return false;
+    }
+    trace.passed("credential", saw);
+    true
+}
+
+/// The key that is named or whose token was presented, if it is within the admin's reach; a deleted one, too.
+async fn find_key(
+    conn: &mut Conn,
+    admin: &Admin,
+    question: &Question,
+    presented: &Presented,
+) -> Result<Option<Key>, ApiError> {
+    if let Some(id) = &question.key_id {
+        let key = keys::find_with_deleted(conn, &admin.account, id).await?;
+        return key.map(Some).ok_or_else(|| ApiError::no("key", id));
+    }
+    match &presented.hash {
+        Some(hash) => Ok(keys::by_hash(conn, &admin.account, hash).await?),
+        None => Ok(None),
+    }
+}
+
+/// The API that answers for the host. One of an account outside the admin's reach is told of only to those whose key is
+/// for it, without its id.
+async fn find_api(
+    conn: &mut Conn,
+    admin: &Admin,
+    question: &Question,
+    key: Option<&Key>,
+    trace: &mut Trace,
+) -> Result<Option<(shared::record::ApiRecord, Endpoint)>, ApiError> {
+    let Some(name) = host::normalise(&question.host) else {
+        let denial = Denial::BadRequest {
+            status: 400,
+            detail: "The Host header is not a host".to_owned(),
+        };
+        trace.failed("api", json!({"host": question.host}), denial);
+        return Ok(None);
+    };
+    for candidate in host::candidates(&name) {
+        let Some(api) = apis::by_host(conn, &candidate).await? else {
+            continue;
+        };
+        let above = accounts::ancestors(conn, &api.account_id).await?;
+        let is_own = api.account_id == admin.account || above.contains(&admin.account);
+        let is_for_key = match key {
+            Some(key) => {
+                let over_key = accounts::ancestors(conn, &key.account_id).await?;
+                over_key.contains(&api.account_id)
+            }
+            None => false,
+        };
+        if !is_own && !is_for_key {
+            break;
+        }
+        let record = api.record(above);
+        let endpoint = record.endpoints.iter().find(|e| e.host == candidate);
+        let Some(endpoint) = endpoint.cloned() else {
+            break;
+        };
+        let saw = json!({
+            "host": name, "api": is_own.then_some(&record.id), "endpoint": endpoint.host,
+            "environment": endpoint.environment,
+        });
+        trace.passed("api", saw);
+        return Ok(Some((record, endpoint)));
+    }
+    trace.failed("api", json!({"host": name}), Denial::UnknownApi);
+    Ok(None)
+}
+
+/// The account that the path names, if it exists.
+async fn named_account(
+    conn: &mut Conn,
+    routes: &RouteTable,
+    method: &str,
+    path: &str,
+) -> Result<Option<shared::account::AccountRecord>, ApiError> {
+    let shared::route::Lookup::Found(matched) = routes.lookup(method, path) else {
+        return Ok(None);
+    };
+    let Some(id) = matched.account else {
+        return Ok(None);
+    };
+    let Some(account) = accounts::by_id(conn, id).await? else {
+        return Ok(None);
+    };
+    let ancestors = accounts::ancestors(conn, id).await?;
+    Ok(Some(account.record(ancestors)))
+}
