@@ -44,37 +44,36 @@ pub enum Command {
     Bootstrap(BootstrapArgs),
 }
 
+const DEFAULT_DATABASE: &str = "sqlite://keyward.db";
+
 /// Where the database is.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Database")]
 pub struct DatabaseArgs {
-    /// The database, e.g. sqlite:///var/lib/keyward/keyward.db
+    /// The database: a file, e.g. sqlite:///var/lib/keyward/keyward.db, or a server, e.g.
+    /// postgres://keyward:password@db.internal/keyward [default: sqlite://keyward.db]
     #[arg(
         long,
         env = "KEYWARD_DATABASE_URL",
         value_name = "URL",
-        default_value = "sqlite://keyward.db",
         hide_env_values = true
     )]
-    database_url: SecretText,
+    database_url: Option<SecretText>,
     /// A file that holds the database's URL, where it has a password, e.g. /run/secrets/database-url
     #[arg(long, env = "KEYWARD_DATABASE_URL_FILE", value_name = "FILE")]
     database_url_file: Option<PathBuf>,
 }
 
 impl DatabaseArgs {
-    /// The database's URL. A file wins over the default, which can't be told from a URL that was given.
+    /// The database's URL.
     ///
     /// # Errors
-    /// When the file can't be read.
+    /// When it is given twice, or its file can't be read.
     pub fn url(&self) -> anyhow::Result<String> {
         let name = "KEYWARD_DATABASE_URL";
-        let from_file = SecretSource::new(name, None, self.database_url_file.as_deref()).read()?;
-        Ok(from_file
-            .as_ref()
-            .unwrap_or(&self.database_url)
-            .expose()
-            .to_owned())
+        let file = self.database_url_file.as_deref();
+        let url = SecretSource::new(name, self.database_url.as_ref(), file).read()?;
+        Ok(url.map_or_else(|| DEFAULT_DATABASE.to_owned(), |url| url.expose().to_owned()))
     }
 }
 

@@ -113,7 +113,7 @@ impl ApiError {
                 "Not ready",
                 format!("Not ready: {}", parts.join(", ")),
             )
-            .with("parts", parts.as_slice().into()),
+            .with("parts", parts.iter().copied().collect::<serde_json::Value>()),
             Self::TooManyAttempts(_) => Problem::new(
                 429,
                 "too_many_attempts",

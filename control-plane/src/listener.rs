@@ -144,9 +144,17 @@ async fn converse(
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(socket), service);
     let mut connection = pin!(connection);
+    let stopped = async {
+        // An error means that the sender is gone, which is a reason to stop as well.
+        let _ = stop.wait_for(|stopped| *stopped).await;
+    };
     let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        _ = stop.wait_for(|stopped| *stopped) => {
+        ended = connection.as_mut() => Some(ended),
+        () = stopped => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

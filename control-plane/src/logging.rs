@@ -5,16 +5,19 @@
 
 mod json;
 
+use std::fmt::{self, Debug};
 use std::io::{IsTerminal, stderr};
 
 use anyhow::Context;
 use opentelemetry::trace::TracerProvider;
 use reqwest::Url;
 use tracing_subscriber::filter::{Directive, LevelFilter, Targets};
-use tracing_subscriber::fmt::format::JsonFields;
+use tracing::field::Field;
+use tracing_subscriber::fmt::format::{JsonFields, Writer, debug_fn};
+use tracing_subscriber::fmt::layer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use crate::config::{LogArgs, LogFormat};
 use crate::tracing_export::{self, Traces};
@@ -46,12 +49,12 @@ pub fn start(args: &LogArgs, collector: Option<&Url>) -> anyhow::Result<Traces> 
         LogFormat::Json => true,
         LogFormat::Text => false,
     };
-    let lines = fmt::layer().with_writer(stderr);
+    let lines = layer().with_writer(stderr);
     let lines: Box<dyn Layer<Registry> + Send + Sync> = if is_json {
-        let lines = lines.event_format(json::FlatJson);
-        Box::new(lines.fmt_fields(JsonFields::new()).with_filter(filter))
+        let lines = lines.fmt_fields(JsonFields::new());
+        Box::new(lines.event_format(json::FlatJson).with_filter(filter))
     } else {
-        Box::new(lines.with_filter(filter))
+        Box::new(lines.fmt_fields(debug_fn(text_field)).with_filter(filter))
     };
     let traces = collector.map(tracing_export::start).transpose()?;
     // Only our own spans: those of libraries may hold what nobody has looked through.
@@ -67,6 +70,15 @@ pub fn start(args: &LogArgs, collector: Option<&Url>) -> anyhow::Result<Traces> 
     });
     tracing_subscriber::registry().with(lines).with(spans).init();
     Ok(traces.unwrap_or_default())
+}
+
+/// A field for people. Those whose names have a dot are for traces.
+fn text_field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> fmt::Result {
+    match field.name() {
+        "message" => write!(writer, "{value:?}"),
+        name if name.contains('.') => Ok(()),
+        name => write!(writer, " {name}={value:?}"),
+    }
 }
 
 fn capped(filter: EnvFilter) -> EnvFilter {

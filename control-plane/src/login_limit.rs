@@ -8,12 +8,12 @@
 //! the bound on all clients bounds how many there can be until then.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::StateStore;
 use governor::{Quota, RateLimiter};
@@ -32,7 +32,6 @@ const MAX_TRUSTED: usize = 4096;
 const FEW_CLIENTS: usize = 1024;
 
 /// The bounds on failed authentications of admins.
-#[derive(Debug)]
 pub struct LoginLimit {
     one: Bound,
     everybody: Bound,
@@ -103,7 +102,7 @@ fn is_recent(when: Millis, now: Millis) -> bool {
 
 /// A number of failures each minute, for each of many.
 struct Bound {
-    limiter: RateLimiter<Cell, States, Time>,
+    limiter: RateLimiter<Cell, States, Time, NoOpMiddleware<Duration>>,
     states: States,
     time: Time,
     start: Duration,
@@ -147,14 +146,6 @@ impl Bound {
         let _ = self.limiter.check_key(&Cell { of, adds: true });
         self.states
             .forget_before(self.now().saturating_sub(self.start));
-    }
-}
-
-impl fmt::Debug for Bound {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bound")
-            .field("remembered", &lock(&self.states.0).len())
-            .finish_non_exhaustive()
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Nothing of it is what the caller wrote: paths, queries and headers may hold a secret by mistake.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
@@ -22,6 +23,10 @@ const UNKNOWN: &str = "req_unknown";
 #[derive(Debug, Clone)]
 pub struct RequestId(pub String);
 
+/// Where the layer inside leaves the route's template for the one outside, also when no answer comes of it.
+#[derive(Debug, Clone, Default)]
+struct Route(Arc<OnceLock<MatchedPath>>);
+
 /// Wraps a request.
 pub async fn layer(State(metrics): State<Metrics>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -33,12 +38,13 @@ pub async fn layer(State(metrics): State<Metrics>, mut request: Request, next: N
     if let Some(trace) = tracing_export::trace_id(&span).or(given) {
         span.record("trace_id", trace);
     }
+    let route = Route::default();
     request.extensions_mut().insert(RequestId(id));
+    request.extensions_mut().insert(route.clone());
     let response = next.run(request).instrument(span.clone()).await;
 
     let took = started.elapsed();
-    let route = response.extensions().get::<MatchedPath>();
-    let route = route.map(MatchedPath::as_str);
+    let route = route.0.get().map(MatchedPath::as_str);
     let status = response.status().as_u16();
     describe(&span, method, route, status);
     metrics.answered(method, route.unwrap_or("unmatched"), status, took);
@@ -48,13 +54,13 @@ pub async fn layer(State(metrics): State<Metrics>, mut request: Request, next: N
     response
 }
 
-/// Remembers the route's template for the layer outside.
+/// Tells the layer outside which route the request took.
 pub async fn note_route(route: Option<MatchedPath>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    if let Some(route) = route {
-        response.extensions_mut().insert(route);
+    if let (Some(place), Some(route)) = (request.extensions().get::<Route>(), route) {
+        // It is empty: a request takes one route.
+        let _ = place.0.set(route);
     }
-    response
+    next.run(request).await
 }
 
 /// An error's level, so that lines of every level have it around them.
