@@ -54,6 +54,17 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::BadUrl,
+        Self::ClosedPort,
+        Self::NotPublic,
+        Self::UnknownName,
+        Self::NoConnection,
+        Self::Timeout,
+        Self::NoHttp,
+    ];
+
     /// A word for programs.
     pub fn code(self) -> &'static str {
         match self {

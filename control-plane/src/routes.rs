@@ -1,14 +1,48 @@
 //! The HTTP API: one resource, one file.
+//!
+//! # How a route is written
+//!
+//! No route exists without its documentation and the management permission that it needs: [`Routes`] takes nothing else
+//! than handlers with `#[utoipa::path]`, which stands right above the handler.
+//!
+//! ```ignore
+//! /// List keys
+//! ///
+//! /// Those of the caller's account and of the accounts below it, newest first.
+//! #[utoipa::path(
+//!     get, path = "/keys", operation_id = "listKeys", tag = "Keys",
+//!     params(ListKeys),
+//!     responses((status = 200, description = "A page of keys.", body = Page<KeyView>), NotFound),
+//!     security(("adminToken" = ["keys.read"])),
+//! )]
+//! async fn list(…)
+//! ```
+//!
+//! - The first line of the doc comment is the summary, without a full stop; the rest is the description.
+//! - `security` is `("adminToken" = ["<permission>"])` with exactly one permission; `("edgeSignature" = [])` or the like for what an
+//!   edge signs; `()` for everybody, which a test allows to a few paths by name.
+//! - `responses` lists the answer of success and the failures that are the operation's own, by their names in
+//!   [`crate::openapi::answers`] (`Conflict`; `NotFound` for an id in body or query). What follows from the extractors is
+//!   added to every operation: 401, 403 and 503 by the permission, 404 by an id in the path, 422 by a query string, 400, 413,
+//!   415 and 422 by a body.
+//! - `request_body(content = …, examples(…))`: the examples are sent to a real server by a test, which must accept them.
+//!   Answers need none: theirs are composed from the examples of their members.
+//! - Types derive `ToSchema`, query strings `IntoParams`. A name must be the type's alone: of two schemas with one name
+//!   the second is lost; views go by `#[schema(as = Key)]`. Bounds come from the constants of the checks:
+//!   `#[schema(value_type = KeyName)]` names a value that [`crate::openapi::schema`] describes with them; those of many
+//!   resources are in [`crate::openapi::names`]. With `value_type`, a field read by `given` is `T`, one that may be `null` is
+//!   `Option<T>`; of an answer, `Option<T>` with `required`.
 
 mod accounts;
 mod apis;
+mod docs;
 mod edge_usage;
 mod explain;
 mod health;
 mod keys;
+mod leaks;
 mod metrics;
 mod presets;
-mod upstream_checks;
 
 use std::time::Duration;
 
@@ -18,54 +52,32 @@ use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
+use utoipa::openapi::OpenApi;
 
 use crate::error::ApiError;
 use crate::http::body::MAX_ADMIN_BODY;
 use crate::http::client_address::{self, Proxies};
-use crate::http::{finish, observe};
+use crate::http::finish::{self, Finish};
+use crate::http::observe;
 use crate::metrics::Metrics;
+use crate::openapi::Routes;
 use crate::state::AppState;
 
 /// The longest that a request may take, its body included.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Who may look at the metrics where the API is served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MetricsAccess {
-    /// Whoever reaches the address.
-    Everybody,
-    /// Admins of the root account.
-    Root,
-    /// Nobody: they have an address of their own.
-    Nobody,
-}
-
 /// The whole API.
-pub fn router(state: AppState, proxies: Proxies, access: MetricsAccess) -> Router {
-    let v1 = Router::new()
-        .merge(accounts::router())
-        .merge(apis::router())
-        .merge(keys::router())
-        .merge(presets::router())
-        .merge(explain::router())
-        .merge(upstream_checks::router())
-        .merge(edge_usage::router());
-    let metrics = match access {
-        MetricsAccess::Everybody => metrics::open(),
-        MetricsAccess::Root => metrics::guarded(),
-        MetricsAccess::Nobody => Router::new(),
-    };
-    let all = Router::new()
-        .merge(health::router())
-        .merge(metrics)
-        .nest("/v1", v1);
-    layered(closed(all), TIMEOUT, proxies, state.metrics()).with_state(state)
+pub fn router(state: AppState, proxies: Proxies, finish: Finish) -> Router {
+    let (routes, _) = routes().build();
+    let metrics = state.metrics().clone();
+    layered(closed(routes), TIMEOUT, proxies, finish, metrics).with_state(state)
 }
 
 /// The metrics alone, for an address of their own.
 pub fn metrics_router(state: AppState) -> Router {
-    let all = closed(metrics::open());
-    layered(all, TIMEOUT, Proxies::None, state.metrics()).with_state(state)
+    let routes = closed(metrics::alone());
+    let metrics = state.metrics().clone();
+    layered(routes, TIMEOUT, Proxies::None, Finish::default(), metrics).with_state(state)
 }
 
 /// What no route takes.
@@ -75,12 +87,35 @@ fn closed(routes: Router<AppState>) -> Router<AppState> {
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
 }
 
+/// The documentation of the whole API.
+pub fn document() -> OpenApi {
+    let (_, document) = routes().build();
+    document
+}
+
+fn routes() -> Routes {
+    let v1 = Routes::new()
+        .merge(accounts::router())
+        .merge(apis::router())
+        .merge(keys::router())
+        .merge(presets::router())
+        .merge(explain::router())
+        .merge(leaks::router())
+        .merge(edge_usage::router());
+    Routes::new()
+        .merge(health::router())
+        .merge(metrics::router())
+        .merge(docs::router())
+        .nest("/v1", v1)
+}
+
 /// Puts around the routes what every request goes through; the last is the outermost.
 fn layered<S: Clone + Send + Sync + 'static>(
     routes: Router<S>,
     timeout: Duration,
     proxies: Proxies,
-    metrics: &Metrics,
+    finish: Finish,
+    metrics: Metrics,
 ) -> Router<S> {
     routes
         .route_layer(from_fn(observe::note_route))
@@ -90,9 +125,9 @@ fn layered<S: Clone + Send + Sync + 'static>(
             timeout,
         ))
         .layer(CatchPanicLayer::new())
-        .layer(from_fn(finish::layer))
+        .layer(from_fn_with_state(finish, finish::layer))
         .layer(from_fn_with_state(proxies, client_address::layer))
-        .layer(from_fn_with_state(metrics.clone(), observe::layer))
+        .layer(from_fn_with_state(metrics, observe::layer))
 }
 
 #[cfg(test)]
@@ -114,8 +149,13 @@ mod tests {
             .route("/panics", get(panics))
             .route("/hangs", get(std::future::pending::<()>));
         let request = Request::get(path).body(Body::empty()).unwrap();
-        let timeout = Duration::from_millis(20);
-        let app = layered(routes, timeout, Proxies::None, &Metrics::new(0));
+        let app = layered(
+            routes,
+            Duration::from_millis(20),
+            Proxies::None,
+            Finish::default(),
+            Metrics::new(0),
+        );
         let response = app.oneshot(request).await.unwrap();
         let status = response.status().as_u16();
         assert_eq!(

@@ -17,12 +17,14 @@ use crate::bootstrap;
 use crate::clock::Clock;
 use crate::config::{NetworkConfig, ServeConfig};
 use crate::http::client_address::Proxies;
+use crate::http::finish::Finish;
+use crate::leaks::github;
 use crate::listener::{self, Limits};
 use crate::login_limit::LoginLimit;
 use crate::metrics::Metrics;
 use crate::outbound::Outbound;
-use crate::routes::{self, MetricsAccess};
-use crate::state::{AppState, Parts};
+use crate::routes;
+use crate::state::{AppState, MetricsAccess, Parts};
 use crate::store::Store;
 use crate::sync::{self, Pushers};
 
@@ -81,10 +83,15 @@ impl Server {
             metrics,
             login_limit: LoginLimit::new(config.failed_logins_per_minute, Arc::clone(&clock)),
             outbound: Outbound::new(network.allow_private_destinations)?,
+            github_keys: github::Keys::at(config.github_keys_url)?,
+            metrics_access: access(network),
             stopping: Arc::clone(&stopping),
             clock,
         });
-        let router = routes::router(state.clone(), network.proxies, access(network));
+        let finish = Finish {
+            behind_tls: network.proxies != Proxies::None,
+        };
+        let router = routes::router(state.clone(), network.proxies, finish);
         let metrics = metrics_listener.map(|listener| {
             Door::new(listener, routes::metrics_router(state), METRICS_CONNECTIONS)
         });

@@ -7,6 +7,7 @@ use shared::Millis;
 use shared::secret::Secret;
 
 use crate::clock::Clock;
+use crate::leaks::github;
 use crate::login_limit::LoginLimit;
 use crate::metrics::Metrics;
 use crate::outbound::Outbound;
@@ -35,8 +36,23 @@ pub struct Parts {
     pub login_limit: LoginLimit,
     /// Calls addresses that admins name.
     pub outbound: Outbound,
+    /// What GitHub signs its reports with.
+    pub github_keys: github::Keys,
+    /// Who may look at the metrics where the API is served.
+    pub metrics_access: MetricsAccess,
     /// Whether the server is about to stop.
     pub stopping: Arc<AtomicBool>,
+}
+
+/// Who may look at the metrics where the API is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricsAccess {
+    /// Whoever reaches the address.
+    Everybody,
+    /// Admins of the root account.
+    Root,
+    /// Nobody: they have an address of their own.
+    Nobody,
 }
 
 impl AppState {
@@ -78,6 +94,16 @@ impl AppState {
     /// Calls addresses that admins name.
     pub fn outbound(&self) -> &Outbound {
         &self.0.outbound
+    }
+
+    /// What GitHub signs its reports with.
+    pub fn github_keys(&self) -> &github::Keys {
+        &self.0.github_keys
+    }
+
+    /// Who may look at the metrics where the API is served.
+    pub fn metrics_access(&self) -> MetricsAccess {
+        self.0.metrics_access
     }
 
     /// Whether the server is about to stop.

@@ -14,6 +14,7 @@ use shared::secret::Secret;
 use super::{DatabaseArgs, SecretSource, SecretText};
 use crate::admin_token::AdminToken;
 use crate::http::client_address::{ForwardedHeader, Proxies};
+use crate::leaks::github;
 use crate::sync::SyncConfig;
 
 /// Options of `serve`. Secrets are better given in files or in the environment: a command line can be seen by others.
@@ -192,6 +193,14 @@ struct SafetyArgs {
         value_parser = BoolishValueParser::new()
     )]
     allow_private_destinations: bool,
+    /// Where GitHub publishes the keys that its leak reports are signed with
+    #[arg(
+        long,
+        env = "KEYWARD_GITHUB_KEYS_URL",
+        value_name = "URL",
+        default_value = github::KEYS_URL
+    )]
+    github_keys_url: Url,
 }
 
 /// What the server needs, checked.
@@ -211,6 +220,8 @@ pub struct ServeConfig {
     pub network: NetworkConfig,
     /// How many invalid admin tokens a client may try each minute.
     pub failed_logins_per_minute: NonZeroU32,
+    /// Where GitHub publishes its keys.
+    pub github_keys_url: Url,
 }
 
 /// Connections, inbound and outbound.
@@ -250,6 +261,7 @@ impl ServeArgs {
             push_secret,
             network,
             failed_logins_per_minute: self.safety.failed_logins_per_minute,
+            github_keys_url: self.safety.github_keys_url.clone(),
         })
     }
 

@@ -1,7 +1,7 @@
 //! Turns every failure into a problem document that names the request's id, and sets the headers of every answer.
 
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -13,34 +13,58 @@ use crate::http::observe::RequestId;
 /// The answer's header that holds the request's id.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Wraps a request, inside of [`observe`](super::observe) and outside of every other layer.
-pub async fn layer(request: Request, next: Next) -> Response {
-    let id = request.extensions().get::<RequestId>().cloned();
-    let RequestId(id) = id.unwrap_or_else(|| RequestId("req_unknown".to_owned()));
-    finish(next.run(request).await, &id)
+/// The policy for answers that are no pages: nothing may run or be loaded, and nothing may frame them.
+const NO_CONTENT: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+/// A year.
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
+/// How answers are finished.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Finish {
+    /// Whether browsers come through a proxy that speaks TLS: they are told to come no other way.
+    pub behind_tls: bool,
 }
 
-fn finish(mut response: Response, id: &str) -> Response {
-    if let Some(failure) = response.extensions_mut().remove::<Failure>() {
-        if let Some(cause) = failure.cause {
-            tracing::error!(error = format!("{cause:#}"), "request failed");
+/// Wraps a request, inside of [`observe`](super::observe) and outside of every other layer.
+pub async fn layer(State(how): State<Finish>, request: Request, next: Next) -> Response {
+    let id = request.extensions().get::<RequestId>().cloned();
+    let RequestId(id) = id.unwrap_or_default();
+    how.finish(next.run(request).await, &id)
+}
+
+impl Finish {
+    fn finish(self, mut response: Response, id: &str) -> Response {
+        if let Some(failure) = response.extensions_mut().remove::<Failure>() {
+            if let Some(cause) = failure.cause {
+                tracing::error!(error = format!("{cause:#}"), "request failed");
+            }
+            write(&mut response, failure.problem, id);
+        } else if is_bare_failure(&response) {
+            let problem = plain(response.status());
+            write(&mut response, problem, id);
         }
-        write(&mut response, failure.problem, id);
-    } else if is_bare_failure(&response) {
-        let problem = plain(response.status());
-        write(&mut response, problem, id);
+        let headers = response.headers_mut();
+        if let Ok(id) = HeaderValue::from_str(id) {
+            headers.insert(REQUEST_ID, id);
+        }
+        // Answers may hold a new key. What must not be so says it itself: the documentation is a page.
+        let defaults = [
+            (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+            (header::CONTENT_SECURITY_POLICY, NO_CONTENT),
+        ];
+        for (name, value) in defaults {
+            headers.entry(name).or_insert(value);
+        }
+        let nosniff = HeaderValue::from_static("nosniff");
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+        let no_referrer = HeaderValue::from_static("no-referrer");
+        headers.insert(header::REFERRER_POLICY, no_referrer);
+        if self.behind_tls {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+        }
+        response
     }
-    let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(id) {
-        headers.insert(REQUEST_ID, id);
-    }
-    // Answers may hold a new key.
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    response
 }
 
 fn write(response: &mut Response, problem: Problem, id: &str) {

@@ -16,12 +16,16 @@ use crate::entropy;
 use crate::metrics::Metrics;
 use crate::tracing_export;
 
-/// What the id is without randomness: nothing secret can be made then, but the failure still gets an answer.
-const UNKNOWN: &str = "req_unknown";
-
 /// The request's id, for the layers and handlers inside.
 #[derive(Debug, Clone)]
 pub struct RequestId(pub String);
+
+impl Default for RequestId {
+    /// Without randomness nothing secret can be made, but requests still get an answer.
+    fn default() -> Self {
+        Self("req_unknown".to_owned())
+    }
+}
 
 /// Where the layer inside leaves the route's template for the one outside, also when no answer comes of it.
 #[derive(Debug, Clone, Default)]
@@ -31,15 +35,16 @@ struct Route(Arc<OnceLock<MatchedPath>>);
 pub async fn layer(State(metrics): State<Metrics>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let in_flight = metrics.begin();
-    let id = entropy::draw().map_or_else(|_| UNKNOWN.to_owned(), |b| shared::id::request(&b));
+    let id = entropy::draw().map(|bytes| RequestId(shared::id::request(&bytes)));
+    let id = id.unwrap_or_default();
     let method = known(request.method());
-    let span = span(&id, method);
+    let span = span(&id.0, method);
     let given = tracing_export::adopt(&span, request.headers());
     if let Some(trace) = tracing_export::trace_id(&span).or(given) {
         span.record("trace_id", trace);
     }
     let route = Route::default();
-    request.extensions_mut().insert(RequestId(id));
+    request.extensions_mut().insert(id);
     request.extensions_mut().insert(route.clone());
     let response = next.run(request).instrument(span.clone()).await;
 
