@@ -92,9 +92,13 @@ fn strength(secret: &Secret) -> anyhow::Result<String> {
 fn differ(tag: &Secret, push: &Secret) -> anyhow::Result<String> {
     let (tag, push) = (tag.expose(), push.expose());
     let written = shared::base64::encode(push);
-    let same = [push, written.as_bytes(), format!("whsec_{written}").as_bytes()]
-        .iter()
-        .any(|form| constant_time_eq(tag, form));
+    let same = [
+        push,
+        written.as_bytes(),
+        format!("whsec_{written}").as_bytes(),
+    ]
+    .iter()
+    .any(|form| constant_time_eq(tag, form));
     if same {
         bail!("tag secret and push secret are the same: draw two");
     }

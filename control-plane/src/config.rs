@@ -73,7 +73,10 @@ impl DatabaseArgs {
         let name = "KEYWARD_DATABASE_URL";
         let file = self.database_url_file.as_deref();
         let url = SecretSource::new(name, self.database_url.as_ref(), file).read()?;
-        Ok(url.map_or_else(|| DEFAULT_DATABASE.to_owned(), |url| url.expose().to_owned()))
+        Ok(url.map_or_else(
+            || DEFAULT_DATABASE.to_owned(),
+            |url| url.expose().to_owned(),
+        ))
     }
 }
 

@@ -113,11 +113,14 @@ impl ApiError {
             ),
             Self::NotReady(parts) => Problem::new(
                 503,
-                "not_ready",
-                "Not ready",
+                "unavailable",
+                "Unavailable",
                 format!("Not ready: {}", parts.join(", ")),
             )
-            .with("parts", parts.iter().copied().collect::<serde_json::Value>()),
+            .with(
+                "parts",
+                parts.iter().copied().collect::<serde_json::Value>(),
+            ),
             Self::TooManyAttempts(_) => Problem::new(
                 429,
                 "too_many_attempts",

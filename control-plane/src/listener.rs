@@ -104,10 +104,7 @@ async fn accept(
     match listener.accept().await {
         Ok((stream, peer)) => Some((stream, peer, place)),
         Err(error) => {
-            tracing::warn!(
-                error = error.to_string(),
-                "a connection can't be accepted"
-            );
+            tracing::warn!(error = error.to_string(), "a connection can't be accepted");
             sleep(PAUSE).await;
             None
         }

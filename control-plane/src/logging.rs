@@ -11,8 +11,8 @@ use std::io::{IsTerminal, stderr};
 use anyhow::Context;
 use opentelemetry::trace::TracerProvider;
 use reqwest::Url;
-use tracing_subscriber::filter::{Directive, LevelFilter, Targets};
 use tracing::field::Field;
+use tracing_subscriber::filter::{Directive, LevelFilter, Targets};
 use tracing_subscriber::fmt::format::{JsonFields, Writer, debug_fn};
 use tracing_subscriber::fmt::layer;
 use tracing_subscriber::layer::SubscriberExt;
@@ -38,12 +38,14 @@ const CAPPED: [&str; 7] = [
 /// # Errors
 /// When the levels can't be read, or the export not be set up.
 pub fn start(args: &LogArgs, collector: Option<&Url>) -> anyhow::Result<Traces> {
-    let filter = capped(match args.log.as_deref().filter(|levels| !levels.is_empty()) {
-        Some(levels) => {
-            EnvFilter::try_new(levels).context("KEYWARD_LOG holds no levels of logging")?
-        }
-        None => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")),
-    });
+    let filter = capped(
+        match args.log.as_deref().filter(|levels| !levels.is_empty()) {
+            Some(levels) => {
+                EnvFilter::try_new(levels).context("KEYWARD_LOG holds no levels of logging")?
+            }
+            None => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")),
+        },
+    );
     let is_json = match args.log_format {
         LogFormat::Auto => !stderr().is_terminal(),
         LogFormat::Json => true,
@@ -68,7 +70,10 @@ pub fn start(args: &LogArgs, collector: Option<&Url>) -> anyhow::Result<Traces> 
             .with_tracked_inactivity(false)
             .with_filter(ours)
     });
-    tracing_subscriber::registry().with(lines).with(spans).init();
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(spans)
+        .init();
     Ok(traces.unwrap_or_default())
 }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
-use keyward::{bootstrap, check_config};
 use keyward::clock::{Clock, SystemClock};
 use keyward::config::{BootstrapArgs, Cli, Command, DatabaseArgs, ServeArgs};
 use keyward::logging;
 use keyward::server::Server;
 use keyward::store::Store;
+use keyward::{bootstrap, check_config};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main]

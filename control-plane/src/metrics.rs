@@ -218,10 +218,7 @@ impl Metrics {
             let count = u64::try_from(records).unwrap_or(u64::MAX);
             self.0.records.get_or_create(&of_target).inc_by(count);
         }
-        self.0
-            .pushes
-            .get_or_create(&Push { target, outcome })
-            .inc();
+        self.0.pushes.get_or_create(&Push { target, outcome }).inc();
     }
 
     /// A guard reported a batch of usage.

@@ -55,7 +55,12 @@ pub async fn layer(State(metrics): State<Metrics>, mut request: Request, next: N
     metrics.answered(method, route.unwrap_or("unmatched"), status, took);
     drop(in_flight);
     let _inside = span.entered();
-    log(method, route.unwrap_or("-"), status, took.as_millis() as u64);
+    log(
+        method,
+        route.unwrap_or("-"),
+        status,
+        took.as_millis() as u64,
+    );
     response
 }
 

@@ -28,11 +28,11 @@ const FIRST_BEYOND_UNICAST_V4: u8 = 224;
 /// Blocks within 2000::/3, the only global unicast there is, that are special.
 /// <https://www.iana.org/assignments/iana-ipv6-special-registry/>
 const CLOSED_V6: [(u128, u32); 5] = [
-    (0x2001 << 112, 23),                // protocol assignments, Teredo and ORCHID among them
-    (0x2001_0db8 << 96, 32),            // documentation
-    (0x2002 << 112, 16),                // 6to4: an address of IPv4 in disguise
-    (0x2620_004f_8000_0000 << 64, 48),  // AS112
-    (0x3fff << 112, 20),                // documentation
+    (0x2001 << 112, 23),     // protocol assignments, Teredo and ORCHID among them
+    (0x2001_0db8 << 96, 32), // documentation
+    (0x2002 << 112, 16),     // 6to4: an address of IPv4 in disguise
+    (0x2620_004f_8000_0000 << 64, 48), // AS112
+    (0x3fff << 112, 20),     // documentation
 ];
 const GLOBAL_V6: (u128, u32) = (0x2000 << 112, 3);
 /// Addresses of IPv4 as a network with IPv6 alone reaches them (RFC 6052).

@@ -12,8 +12,8 @@ use sqlx::SqlitePool;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
-use super::{ACQUIRE, in_use};
 use super::sql::{Conn, Link};
+use super::{ACQUIRE, in_use};
 
 /// The schema.
 pub static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");

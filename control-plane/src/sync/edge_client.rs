@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use reqwest::redirect::Policy;
 use reqwest::header::HeaderMap;
+use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode, Url, header};
 use shared::message::PushReceipt;
 use shared::secret::Secret;

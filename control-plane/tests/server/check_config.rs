@@ -19,7 +19,11 @@ async fn check(database: &Database, more: &[(&str, &str)]) -> (bool, String) {
         .env("RUST_LOG", "off")
         .envs(more.iter().copied());
     let mut command = tokio::process::Command::from(command);
-    let Output { status, stdout, stderr } = command.output().await.unwrap();
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().await.unwrap();
     assert_eq!(String::from_utf8(stderr).unwrap(), "");
     let text = String::from_utf8(stdout).unwrap();
     for secret in [TAG_SECRET, PUSH_SECRET, OTHER_PUSH_SECRET, "passw0rd"] {
@@ -30,7 +34,9 @@ async fn check(database: &Database, more: &[(&str, &str)]) -> (bool, String) {
 
 /// The line of one check.
 fn line<'a>(text: &'a str, what: &str) -> &'a str {
-    let found = text.lines().find(|l| l[6..].starts_with(&format!("{what}: ")));
+    let found = text
+        .lines()
+        .find(|l| l[6..].starts_with(&format!("{what}: ")));
     found.unwrap_or_else(|| panic!("{what}: {text}"))
 }
 
@@ -103,7 +109,10 @@ async fn each_fault_is_named_and_the_other_checks_are_made() {
         let (good, text) = check(&database, &[(name, value)]).await;
         assert!(!good, "{name}={value}: {text}");
         let line = line(&text, what);
-        assert!(line.starts_with("FAIL  ") && line.contains(sentence), "{text}");
+        assert!(
+            line.starts_with("FAIL  ") && line.contains(sentence),
+            "{text}"
+        );
         assert!(text.lines().count() >= 6, "{text}");
     }
     let more = [
@@ -112,7 +121,10 @@ async fn each_fault_is_named_and_the_other_checks_are_made() {
     ];
     let (good, text) = check(&database, &more).await;
     assert!(!good);
-    assert!(line(&text, &format!("edge {url}")).starts_with("FAIL  "), "{text}");
+    assert!(
+        line(&text, &format!("edge {url}")).starts_with("FAIL  "),
+        "{text}"
+    );
 }
 
 #[tokio::test]

@@ -64,7 +64,9 @@ async fn a_head_that_drips_in_is_cut_off_and_others_are_served_meanwhile() {
     let mut silent = connect(&app).await;
     let mut dripping = connect(&app).await;
     let dripped = async {
-        let _ = dripping.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nx: ").await;
+        let _ = dripping
+            .write_all(b"GET / HTTP/1.1\r\nhost: a\r\nx: ")
+            .await;
         // Each byte comes well within the time that the whole head has.
         while dripping.write_all(b"x").await.is_ok() {
             sleep(SHORT / 10).await;

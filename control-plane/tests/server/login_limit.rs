@@ -130,9 +130,7 @@ async fn whoever_waits_does_not_reach_the_database() {
     app.database
         .meddle("alter table admin_tokens rename to gone")
         .await;
-    guess_from(&app, "")
-        .await
-        .problem(429, "too_many_attempts");
+    guess_from(&app, "").await.problem(429, "too_many_attempts");
     app.clock.advance(60_000);
     guess_from(&app, "").await.problem(500, "internal");
 }

@@ -19,7 +19,7 @@ async fn a_database_without_every_migration_is_named() {
     app.database.meddle("delete from _sqlx_migrations").await;
     let answer = app.get("/readyz").await;
     assert_eq!(answer.headers["retry-after"], "1");
-    let problem = answer.problem(503, "not_ready");
+    let problem = answer.problem(503, "unavailable");
     assert_eq!(problem["parts"], json!(["schema"]));
     assert_eq!(problem["detail"], "Not ready: schema");
     app.get("/healthz").await.expect(200);
@@ -42,7 +42,7 @@ async fn a_stopping_server_says_so_before_its_port_closes_and_still_serves() {
         probe(&app).await.filter(|answer| answer.status == 503)
     })
     .await;
-    let problem = answer.problem(503, "not_ready");
+    let problem = answer.problem(503, "unavailable");
     assert_eq!(problem["parts"], json!(["stopping"]));
     app.get("/healthz").await.expect(200);
     app.get("/v1/keys").await.expect(200);
