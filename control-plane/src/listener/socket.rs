@@ -147,3 +147,52 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
         this.within(cx, outcome)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(50);
+    const LONG: Duration = Duration::from_secs(60);
+
+    async fn within<T>(work: impl Future<Output = T>) -> T {
+        let bounded = timeout(LONG / 3, work);
+        bounded.await.expect("it ends in time")
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_does_not_read_on_is_given_up() {
+        let (mut peer, server) = duplex(4);
+        let mut socket = Socket::new(server, Phase::default(), LONG, SHORT);
+        let written = within(socket.write_all(b"more than fits")).await;
+        assert_eq!(written.unwrap_err().kind(), ErrorKind::TimedOut);
+        // One that reads slowly gets on.
+        let mut read = [0; 4];
+        peer.read_exact(&mut read).await.unwrap();
+        within(socket.write_all(b"fits")).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_body_may_take_longer_than_a_head() {
+        let (mut peer, server) = duplex(64);
+        let phase = Phase::default();
+        let mut socket = Socket::new(server, phase.clone(), SHORT, LONG);
+        let mut buffer = [0; 4];
+        peer.write_all(b"head").await.unwrap();
+        within(socket.read_exact(&mut buffer)).await.unwrap();
+        let serving = phase.serving();
+        let (read, ()) = tokio::join!(within(socket.read_exact(&mut buffer)), async {
+            sleep(3 * SHORT).await;
+            peer.write_all(b"body").await.unwrap();
+        });
+        read.unwrap();
+        drop(serving);
+        // The next head has its time from its first byte.
+        peer.write_all(b"he").await.unwrap();
+        let read = within(socket.read_exact(&mut buffer)).await;
+        assert_eq!(read.unwrap_err().kind(), ErrorKind::TimedOut);
+    }
+}
