@@ -3,6 +3,7 @@
 pub mod body;
 pub mod client_address;
 pub mod finish;
+pub mod ndjson;
 pub mod observe;
 pub mod page;
 pub mod params;

@@ -1,6 +1,7 @@
 //! `/v1/keys`: create, list, show, change, delete. A key's life and usage are in files of their own.
 
-mod input;
+mod export;
+pub mod input;
 mod lifecycle;
 mod list;
 mod usage;
@@ -36,6 +37,7 @@ pub use view::LimitsSchema;
 pub fn router() -> Routes {
     Routes::new()
         .with(routes!(list::list, create))
+        .with(routes!(export::export))
         .with(routes!(show, update, remove))
         .with(routes!(lifecycle::rotate))
         .with(routes!(lifecycle::revoke))
