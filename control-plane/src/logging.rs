@@ -13,7 +13,7 @@ use opentelemetry::trace::TracerProvider;
 use reqwest::Url;
 use tracing::field::Field;
 use tracing_subscriber::filter::{Directive, LevelFilter, Targets};
-use tracing_subscriber::fmt::format::{JsonFields, Writer, debug_fn};
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::fmt::layer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -53,7 +53,7 @@ pub fn start(args: &LogArgs, collector: Option<&Url>) -> anyhow::Result<Traces> 
     };
     let lines = layer().with_writer(stderr);
     let lines: Box<dyn Layer<Registry> + Send + Sync> = if is_json {
-        let lines = lines.fmt_fields(JsonFields::new());
+        let lines = lines.fmt_fields(json::Members);
         Box::new(lines.event_format(json::FlatJson).with_filter(filter))
     } else {
         Box::new(lines.fmt_fields(debug_fn(text_field)).with_filter(filter))

@@ -146,6 +146,11 @@ pub fn trace_id(span: &Span) -> Option<String> {
     context.is_valid().then(|| context.trace_id().to_string())
 }
 
+/// Gives a span a name that is known only now.
+pub fn rename(span: &Span, name: String) {
+    span.context().span().update_name(name);
+}
+
 /// The place of the current span in its trace, to be handed on to other work.
 pub fn current() -> Context {
     Span::current().context()

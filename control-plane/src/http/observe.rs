@@ -92,7 +92,7 @@ fn span(id: &str, method: &'static str) -> Span {
 /// By the semantic conventions for HTTP servers: named by method and route; an error only if it is ours.
 fn describe(span: &Span, method: &str, route: Option<&str>, status: u16) {
     if let Some(route) = route {
-        span.record("otel.name", format!("{method} {route}"));
+        tracing_export::rename(span, format!("{method} {route}"));
         span.record("http.route", route);
     }
     span.record("http.response.status_code", status);

@@ -1,62 +1,106 @@
-//! A line of the log as one flat JSON object: time, level and module, then what the event and the spans around it say.
+//! A line of the log as one flat JSON object: time, level and module, then what the spans around the event and the event
+//! itself say.
 //!
 //! A span's field whose name has a dot is for traces, where names follow OpenTelemetry, and is left out.
 
-use std::fmt;
+use std::fmt::{self, Debug, Write};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tracing::field::{Field, Visit};
+use tracing::span::Record;
 use tracing::{Event, Subscriber};
-use tracing_subscriber::fmt::format::{JsonFields, Writer};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
 /// Writes events as flat JSON objects.
 #[derive(Debug, Clone, Copy)]
 pub struct FlatJson;
 
-impl<S> FormatEvent<S, JsonFields> for FlatJson
+/// Keeps a span's fields as members of an object, each with a comma before it.
+#[derive(Debug, Clone, Copy)]
+pub struct Members;
+
+impl<'w> FormatFields<'w> for Members {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'w>, fields: R) -> fmt::Result {
+        write_members(writer, fields, true)
+    }
+
+    fn add_fields(
+        &self,
+        current: &'w mut FormattedFields<Self>,
+        fields: &Record<'_>,
+    ) -> fmt::Result {
+        write_members(current.as_writer(), fields, true)
+    }
+}
+
+impl<S> FormatEvent<S, Members> for FlatJson
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     fn format_event(
         &self,
-        ctx: &FmtContext<'_, S, JsonFields>,
+        ctx: &FmtContext<'_, S, Members>,
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let mut line = Map::new();
         let now = OffsetDateTime::now_utc().format(&Rfc3339);
-        line.insert("timestamp".into(), now.unwrap_or_default().into());
-        line.insert("level".into(), event.metadata().level().as_str().into());
-        line.insert("target".into(), event.metadata().target().into());
+        let metadata = event.metadata();
+        write!(
+            writer,
+            r#"{{"timestamp":"{}","level":"{}","target":"{}""#,
+            now.unwrap_or_default(),
+            metadata.level(),
+            metadata.target(),
+        )?;
         for span in ctx.event_scope().into_iter().flat_map(|s| s.from_root()) {
             let extensions = span.extensions();
-            let fields = extensions.get::<FormattedFields<JsonFields>>();
-            let fields = fields.and_then(|f| serde_json::from_str::<Map<_, _>>(&f.fields).ok());
-            let for_logs = fields.into_iter().flatten();
-            line.extend(for_logs.filter(|(name, _)| !name.contains('.')));
+            if let Some(members) = extensions.get::<FormattedFields<Members>>() {
+                writer.write_str(&members.fields)?;
+            }
         }
-        event.record(&mut Fields(&mut line));
-        writeln!(writer, "{}", Value::Object(line))
+        write_members(writer.by_ref(), event, false)?;
+        writer.write_str("}\n")
     }
 }
 
-/// Takes an event's fields over.
-struct Fields<'a>(&'a mut Map<String, Value>);
+fn write_members(writer: Writer<'_>, fields: impl RecordFields, of_span: bool) -> fmt::Result {
+    let mut visitor = MemberVisitor {
+        writer,
+        of_span,
+        outcome: Ok(()),
+    };
+    fields.record(&mut visitor);
+    visitor.outcome
+}
 
-impl Fields<'_> {
+struct MemberVisitor<'w> {
+    writer: Writer<'w>,
+    of_span: bool,
+    outcome: fmt::Result,
+}
+
+impl MemberVisitor<'_> {
     fn put(&mut self, field: &Field, value: impl Into<Value>) {
-        // Without this, what other crates log through the `log` facade would carry fields of that facade.
-        if !field.name().starts_with("log.") {
-            self.0.insert(field.name().to_owned(), value.into());
+        let name = field.name();
+        let is_hidden = if self.of_span {
+            name.contains('.')
+        } else {
+            // What comes through the `log` facade carries fields of that facade.
+            name.starts_with("log.")
+        };
+        if !is_hidden && self.outcome.is_ok() {
+            let name = Value::from(name);
+            self.outcome = write!(self.writer, ",{name}:{}", value.into());
         }
     }
 }
 
-impl Visit for Fields<'_> {
+impl Visit for MemberVisitor<'_> {
     fn record_f64(&mut self, field: &Field, value: f64) {
         self.put(field, value);
     }
@@ -77,7 +121,7 @@ impl Visit for Fields<'_> {
         self.put(field, value);
     }
 
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         self.put(field, format!("{value:?}"));
     }
 }

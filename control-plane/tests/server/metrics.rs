@@ -118,7 +118,7 @@ async fn names_follow_the_conventions() {
         assert!(text.contains(&help), "{name} is not explained");
         assert!(kind != "unknown", "{name}");
     }
-    assert!(names.len() == 18, "{names:?}");
+    assert!(names.len() == 17, "{names:?}");
 }
 
 #[tokio::test]
