@@ -3,7 +3,7 @@
 //!
 //! A span's field whose name has a dot is for traces, where names follow OpenTelemetry, and is left out.
 
-use std::fmt::{self, Debug, Write};
+use std::fmt::{self, Debug};
 
 use serde_json::Value;
 use time::OffsetDateTime;
