@@ -21,6 +21,7 @@ mod leaks;
 mod login_limit;
 mod logs;
 mod metrics;
+mod openapi;
 mod presets;
 mod push;
 mod push_retries;
