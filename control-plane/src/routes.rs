@@ -42,6 +42,7 @@ mod health;
 mod imports;
 mod keys;
 mod leaks;
+mod metrics;
 mod presets;
 
 use std::time::Duration;
@@ -56,7 +57,10 @@ use utoipa::openapi::OpenApi;
 
 use crate::error::ApiError;
 use crate::http::body::MAX_ADMIN_BODY;
+use crate::http::client_address::{self, Proxies};
 use crate::http::finish::{self, Finish};
+use crate::http::observe;
+use crate::metrics::Metrics;
 use crate::openapi::Routes;
 use crate::state::AppState;
 
@@ -64,12 +68,24 @@ use crate::state::AppState;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The whole API.
-pub fn router(state: AppState, finish: Finish) -> Router {
+pub fn router(state: AppState, proxies: Proxies, finish: Finish) -> Router {
     let (routes, _) = routes().build();
-    let all = routes
+    let metrics = state.metrics().clone();
+    layered(closed(routes), TIMEOUT, proxies, finish, metrics).with_state(state)
+}
+
+/// The metrics alone, for an address of their own.
+pub fn metrics_router(state: AppState) -> Router {
+    let routes = closed(metrics::alone());
+    let metrics = state.metrics().clone();
+    layered(routes, TIMEOUT, Proxies::None, Finish::default(), metrics).with_state(state)
+}
+
+/// What no route takes.
+fn closed(routes: Router<AppState>) -> Router<AppState> {
+    routes
         .fallback(|| async { ApiError::NotFound("There is nothing at this path".to_owned()) })
-        .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed });
-    layered(all, TIMEOUT, finish).with_state(state)
+        .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
 }
 
 /// The documentation of the whole API.
@@ -90,6 +106,7 @@ fn routes() -> Routes {
         .merge(edge_usage::router());
     Routes::new()
         .merge(health::router())
+        .merge(metrics::router())
         .merge(docs::router())
         .nest("/v1", v1)
 }
@@ -98,14 +115,18 @@ fn routes() -> Routes {
 fn layered<S: Clone + Send + Sync + 'static>(
     routes: Router<S>,
     timeout: Duration,
+    proxies: Proxies,
     finish: Finish,
+    metrics: Metrics,
 ) -> Router<S> {
     routes
-        .route_layer(from_fn(finish::note_route))
+        .route_layer(from_fn(observe::note_route))
         .layer(DefaultBodyLimit::max(MAX_ADMIN_BODY))
         .layer(from_fn_with_state(timeout, limit_time))
         .layer(CatchPanicLayer::new())
         .layer(from_fn_with_state(finish, finish::layer))
+        .layer(from_fn_with_state(proxies, client_address::layer))
+        .layer(from_fn_with_state(metrics, observe::layer))
 }
 
 /// Gives a request up that takes too long. An import takes as long as its lines keep coming, which it sees to itself.
@@ -136,7 +157,8 @@ mod tests {
     async fn browsers_are_told_to_keep_to_tls_only_where_a_proxy_speaks_it() {
         for behind_tls in [false, true] {
             let routes: Router = Router::new().route("/", get(async || "page"));
-            let app = layered(routes, TIMEOUT, Finish { behind_tls });
+            let finish = Finish { behind_tls };
+            let app = layered(routes, TIMEOUT, Proxies::None, finish, Metrics::new(0));
             let request = Request::get("/").body(Body::empty()).unwrap();
             let response = app.oneshot(request).await.unwrap();
             let told = response.headers().get("strict-transport-security");
@@ -149,7 +171,13 @@ mod tests {
             .route("/panics", get(panics))
             .route("/hangs", get(std::future::pending::<()>));
         let request = Request::get(path).body(Body::empty()).unwrap();
-        let app = layered(routes, Duration::from_millis(20), Finish::default());
+        let app = layered(
+            routes,
+            Duration::from_millis(20),
+            Proxies::None,
+            Finish::default(),
+            Metrics::new(0),
+        );
         let response = app.oneshot(request).await.unwrap();
         let status = response.status().as_u16();
         assert_eq!(

@@ -14,10 +14,12 @@ use crate::support::usage::report;
 use crate::support::{Answer, App};
 
 /// The operations that everybody may use.
-const PUBLIC: [&str; 6] = [
+const PUBLIC: [&str; 7] = [
     "/docs",
     "/docs/{file}",
     "/healthz",
+    // Without a proxy; with one it sees to its access itself.
+    "/metrics",
     "/openapi.json",
     "/readyz",
     // Whoever holds a token may have its key revoked.
