@@ -95,6 +95,8 @@ pub struct ServeConfig {
     pub database_url: String,
     /// The address to listen on.
     pub listen: SocketAddr,
+    /// Whether a proxy in front speaks TLS.
+    pub behind_proxy: bool,
     /// Signs the tags in tokens.
     pub tag_secret: Secret,
     /// Verifies what the edges send.
@@ -129,6 +131,7 @@ impl ServeArgs {
         Ok(ServeConfig {
             database_url: self.database.database_url.clone(),
             listen: self.listen,
+            behind_proxy: self.behind_proxy,
             tag_secret,
             push_secret: push_secret.clone(),
             admin_token,

@@ -24,6 +24,7 @@ pub mod environment;
 pub mod error;
 pub mod http;
 pub mod logging;
+pub mod openapi;
 pub mod routes;
 pub mod server;
 pub mod state;

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use crate::bootstrap;
 use crate::clock::Clock;
 use crate::config::ServeConfig;
+use crate::http::finish::Finish;
 use crate::routes;
 use crate::state::AppState;
 use crate::store::Store;
@@ -51,6 +52,9 @@ impl Server {
         if config.sync.targets.is_empty() {
             tracing::warn!("no edge is configured: nothing is guarded yet");
         }
+        let finish = Finish {
+            behind_tls: config.behind_proxy,
+        };
         let state = AppState::new(
             store.clone(),
             clock,
@@ -61,7 +65,7 @@ impl Server {
         Ok(Self {
             listener,
             address,
-            router: routes::router(state),
+            router: routes::router(state, finish),
             store,
             pushers,
         })

@@ -71,6 +71,7 @@ impl App {
         let config = ServeConfig {
             database_url: database.url().to_owned(),
             listen: "127.0.0.1:0".parse().unwrap(),
+            behind_proxy: false,
             tag_secret: Secret::from_text(TAG_SECRET).unwrap(),
             push_secret: secret.clone(),
             admin_token: Some(admin.clone()),
