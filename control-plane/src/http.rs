@@ -4,3 +4,4 @@ pub mod body;
 pub mod finish;
 pub mod page;
 pub mod params;
+pub mod shown_once;

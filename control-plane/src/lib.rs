@@ -25,6 +25,7 @@ pub mod error;
 pub mod http;
 pub mod logging;
 pub mod openapi;
+pub mod rights;
 pub mod routes;
 pub mod server;
 pub mod state;

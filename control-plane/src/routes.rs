@@ -19,7 +19,8 @@
 //! ```
 //!
 //! - The first line of the doc comment is the summary, without a full stop; the rest is the description.
-//! - `security` is `("adminToken" = ["<permission>"])` with exactly one permission; `("edgeSignature" = [])` for what an
+//! - `security` is `("adminToken" = ["<permission>"])` with exactly one permission of [`crate::rights::MANAGEMENT`], which
+//!   [`crate::auth::guard`] asks for before the handler runs; `("adminToken" = [])` for what any admin may do; `("edgeSignature" = [])` for what an
 //!   edge signs; `()` for everybody, which a test allows to a few paths by name.
 //! - `responses` lists the answer of success and the failures that are the operation's own, by their names in
 //!   [`crate::openapi::answers`] (`Conflict`; `NotFound` for an id in body or query). What follows from the extractors is
@@ -34,12 +35,16 @@
 //!   `Option<T>`; of an answer, `Option<T>` with `required`.
 
 mod accounts;
+mod admin_tokens;
 mod apis;
 mod docs;
 mod edge_usage;
 mod health;
 mod keys;
+mod me;
+mod members;
 mod presets;
+mod roles;
 
 use std::time::Duration;
 
@@ -51,6 +56,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 use utoipa::openapi::OpenApi;
 
+use crate::auth::{self, Gate};
 use crate::error::ApiError;
 use crate::http::body::MAX_ADMIN_BODY;
 use crate::http::finish::{self, Finish};
@@ -62,8 +68,10 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The whole API.
 pub fn router(state: AppState, finish: Finish) -> Router {
-    let (routes, _) = routes().build();
+    let (routes, document) = routes().build();
+    let gate = Gate::new(state.clone(), &document);
     let all = routes
+        .route_layer(from_fn_with_state(gate, auth::guard))
         .fallback(|| async { ApiError::NotFound("There is nothing at this path".to_owned()) })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed });
     layered(all, TIMEOUT, finish).with_state(state)
@@ -78,6 +86,10 @@ pub fn document() -> OpenApi {
 fn routes() -> Routes {
     let v1 = Routes::new()
         .merge(accounts::router())
+        .merge(me::router())
+        .merge(members::router())
+        .merge(roles::router())
+        .merge(admin_tokens::router())
         .merge(apis::router())
         .merge(keys::router())
         .merge(presets::router())

@@ -124,7 +124,8 @@ fn state_of(name: &str) -> KeyState {
 
 fn name_of(state: KeyState) -> &'static str {
     match state {
-        KeyState::Active => "active",
+        // The second is of guards only: they say it of active keys.
+        KeyState::Active | KeyState::OwnerRemoved => "active",
         KeyState::Revoked => "revoked",
         KeyState::Deleted => "deleted",
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyward::admin_token::AdminToken;
+use keyward::bootstrap;
 use keyward::clock::{Clock, ManualClock};
 use keyward::config::ServeConfig;
 use keyward::server::Server;
@@ -165,6 +166,16 @@ impl App {
         text(&made["account"]["id"])
     }
 
+    /// Invites a member, to the root account unless the body says otherwise; gives the id.
+    pub async fn member(&self, email: &str, role: &str, account: Option<&str>) -> String {
+        let mut body = json!({"email": email, "name": email, "role": role});
+        if let Some(account) = account {
+            body["accountId"] = json!(account);
+        }
+        let made = self.post("/v1/members", body).await.expect(201);
+        text(&made["member"]["id"])
+    }
+
     /// Makes an API for a host; gives its id.
     pub async fn api(&self, host: &str) -> String {
         let body = json!({
@@ -180,9 +191,8 @@ impl App {
         let token = AdminToken::mint().unwrap();
         let store = self.store().await;
         let mut tx = store.write().await.unwrap();
-        admin_tokens::insert(&mut tx, &token, account, "test", self.clock.now())
-            .await
-            .unwrap();
+        let row = bootstrap::owner_token(account.to_owned(), "test", self.clock.now()).unwrap();
+        assert!(admin_tokens::insert(&mut tx, &token, &row).await.unwrap());
         tx.commit().await.unwrap();
         store.close().await;
         Other { app: self, token }
