@@ -32,7 +32,7 @@
 //!   the second is lost; views go by `#[schema(as = Key)]`. Bounds come from the constants of the checks:
 //!   `#[schema(value_type = KeyName)]` names a value that [`crate::openapi::schema`] describes with them; those of many
 //!   resources are in [`crate::openapi::names`]. With `value_type`, a field read by `given` is `T`, one that may be `null` is
-//!   `Option<T>`; of an answer, `Option<T>` with `required`.
+//!   `Option<T>`; of an answer, `Option<T>` with `required`. In parameters values are `inline`: `("id" = inline(KeyId), Path)`.
 
 mod accounts;
 mod admin_tokens;
@@ -129,6 +129,18 @@ mod tests {
 
     async fn panics() -> &'static str {
         panic!("a secret")
+    }
+
+    #[tokio::test]
+    async fn browsers_are_told_to_keep_to_tls_only_where_a_proxy_speaks_it() {
+        for behind_tls in [false, true] {
+            let routes: Router = Router::new().route("/", get(async || "page"));
+            let app = layered(routes, TIMEOUT, Finish { behind_tls });
+            let request = Request::get("/").body(Body::empty()).unwrap();
+            let response = app.oneshot(request).await.unwrap();
+            let told = response.headers().get("strict-transport-security");
+            assert_eq!(told.is_some_and(|v| v == "max-age=31536000"), behind_tls);
+        }
     }
 
     async fn problem(path: &str) -> (u16, Value) {

@@ -13,6 +13,7 @@ mod key_lifecycle;
 mod key_lists;
 mod key_usage;
 mod keys;
+mod openapi;
 mod presets;
 mod push;
 mod push_retries;

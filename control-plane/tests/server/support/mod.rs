@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod app;
 pub mod database;
+pub mod contract;
 pub mod edge;
 pub mod process;
 pub mod usage;
