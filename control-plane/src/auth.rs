@@ -57,7 +57,7 @@ impl Gate {
             ref method => method,
         };
         match methods.get(method) {
-            None | Some(Some(Access::Public | Access::Edge)) => Ok(None),
+            None | Some(Some(Access::Public | Access::Edge | Access::GitHub)) => Ok(None),
             Some(None) => closed("the documentation does not say who may use the operation"),
             Some(Some(Access::AnyAdmin)) => Ok(Some(Need::AnyAdmin)),
             Some(Some(Access::Admin(permission))) => Ok(Some(Need::Permission(permission.clone()))),

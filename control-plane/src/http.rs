@@ -5,3 +5,4 @@ pub mod finish;
 pub mod page;
 pub mod params;
 pub mod shown_once;
+pub mod token_text;

@@ -25,6 +25,8 @@ use crate::state::AppState;
 pub const ADMIN_TOKEN: &str = "adminToken";
 /// The security scheme of what edges send.
 pub const EDGE_SIGNATURE: &str = "edgeSignature";
+/// The security scheme of GitHub's reports.
+pub const GITHUB_SIGNATURE: &str = "githubSignature";
 
 /// Routes, each with its documentation: nothing else can be added.
 pub struct Routes {
@@ -116,6 +118,7 @@ impl Default for Routes {
         (name = "APIs", description = "What is guarded: hosts, upstreams, routes, cross-origin policy."),
         (name = "People", description = "Members of accounts, their roles, and the tokens that admins show."),
         (name = "Keys", description = "API keys, their life and their usage."),
+        (name = "Leaks", description = "Tokens that were found in public."),
         (name = "Edge", description = "What the edges send."),
         (name = "Server", description = "Whether the server lives and can serve, and this documentation."),
     ),
@@ -141,6 +144,11 @@ impl utoipa::Modify for SecuritySchemes {
         let components = document.components.get_or_insert_default();
         components.add_security_scheme(ADMIN_TOKEN, SecurityScheme::Http(bearer));
         components.add_security_scheme(EDGE_SIGNATURE, SecurityScheme::ApiKey(signature));
+        let github = ApiKey::Header(ApiKeyValue::with_description(
+            crate::leaks::github::SIGNATURE_HEADER,
+            "The signature of the body by one of GitHub's published keys (secret scanning partner program).",
+        ));
+        components.add_security_scheme(GITHUB_SIGNATURE, SecurityScheme::ApiKey(github));
     }
 }
 
@@ -153,6 +161,8 @@ pub enum Access {
     Edge,
     /// Any admin.
     AnyAdmin,
+    /// GitHub, by its signature.
+    GitHub,
     /// An admin who holds this management permission.
     Admin(Permission),
 }
@@ -200,6 +210,7 @@ fn access(operation: &Operation) -> Option<Access> {
                     Permission::parse(name).ok().map(Access::Admin)
                 }
                 (EDGE_SIGNATURE, []) => Some(Access::Edge),
+                (GITHUB_SIGNATURE, []) => Some(Access::GitHub),
                 _ => None,
             }
         }

@@ -20,8 +20,8 @@
 //!
 //! - The first line of the doc comment is the summary, without a full stop; the rest is the description.
 //! - `security` is `("adminToken" = ["<permission>"])` with exactly one permission of [`crate::rights::MANAGEMENT`], which
-//!   [`crate::auth::guard`] asks for before the handler runs; `("adminToken" = [])` for what any admin may do; `("edgeSignature" = [])` for what an
-//!   edge signs; `()` for everybody, which a test allows to a few paths by name.
+//!   [`crate::auth::guard`] asks for before the handler runs; `("adminToken" = [])` for what any admin may do;
+//!   `("edgeSignature" = [])` or the like for what is signed; `()` for everybody, which a test allows to a few paths by name.
 //! - `responses` lists the answer of success and the failures that are the operation's own, by their names in
 //!   [`crate::openapi::answers`] (`Conflict`; `NotFound` for an id in body or query). What follows from the extractors is
 //!   added to every operation: 401, 403 and 503 by the permission, 404 by an id in the path, 422 by a query string, 400, 413,
@@ -39,8 +39,10 @@ mod admin_tokens;
 mod apis;
 mod docs;
 mod edge_usage;
+mod explain;
 mod health;
 mod keys;
+mod leaks;
 mod me;
 mod members;
 mod presets;
@@ -93,6 +95,8 @@ fn routes() -> Routes {
         .merge(apis::router())
         .merge(keys::router())
         .merge(presets::router())
+        .merge(explain::router())
+        .merge(leaks::router())
         .merge(edge_usage::router());
     Routes::new()
         .merge(health::router())

@@ -15,6 +15,7 @@ use crate::bootstrap;
 use crate::clock::Clock;
 use crate::config::ServeConfig;
 use crate::http::finish::Finish;
+use crate::leaks::github;
 use crate::routes;
 use crate::state::AppState;
 use crate::store::Store;
@@ -61,6 +62,7 @@ impl Server {
             config.tag_secret,
             config.push_secret,
             propagation,
+            github::Keys::at(config.github_keys_url)?,
         );
         Ok(Self {
             listener,

@@ -71,14 +71,14 @@ struct CreateToken {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ListTokens {
     /// Only tokens of this account.
-    #[param(value_type = Option<AccountId>)]
+    #[param(inline, value_type = Option<AccountId>)]
     account: Option<String>,
     /// Only tokens of this member.
-    #[param(value_type = Option<MemberId>)]
+    #[param(inline, value_type = Option<MemberId>)]
     member: Option<String>,
-    #[param(value_type = Option<PageLimit>)]
+    #[param(inline, value_type = Option<PageLimit>)]
     limit: Option<String>,
-    #[param(value_type = Option<Cursor>)]
+    #[param(inline, value_type = Option<Cursor>)]
     cursor: Option<String>,
 }
 
@@ -188,7 +188,7 @@ async fn list(
 /// Show an admin token
 #[utoipa::path(
     get, path = "/admin-tokens/{id}", operation_id = "showAdminToken", tag = "People",
-    params(("id" = TokenId, Path)),
+    params(("id" = inline(TokenId), Path)),
     responses((status = 200, description = "The token.", body = TokenView)),
     security(("adminToken" = ["tokens.read"])),
 )]
@@ -266,7 +266,7 @@ async fn create(
 /// It is worth nothing from now on. It may do no more than the caller.
 #[utoipa::path(
     delete, path = "/admin-tokens/{id}", operation_id = "deleteAdminToken", tag = "People",
-    params(("id" = TokenId, Path)),
+    params(("id" = inline(TokenId), Path)),
     responses((status = 200, description = "The token is revoked.", body = RevokedToken)),
     security(("adminToken" = ["tokens.write"])),
 )]

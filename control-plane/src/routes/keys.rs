@@ -31,6 +31,7 @@ use input::{CreateKey, PatchKey};
 use view::{ChangedKey, KeyView, NewToken};
 
 pub use input::{Lifetime, PresetName, check_expiry};
+pub use lifecycle::Nothing;
 pub use view::LimitsSchema;
 
 /// The routes.
@@ -100,6 +101,7 @@ async fn create(
         updated_at: change.now(),
         last_used_at: None,
         usage_count: 0,
+        leak: None,
     };
     keys::insert(change.conn(), &key).await?;
     keys::set_credential(change.conn(), &key.id, &token.hash(), None).await?;

@@ -70,7 +70,7 @@ async fn list(
 /// Show a member
 #[utoipa::path(
     get, path = "/members/{id}", operation_id = "showMember", tag = "People",
-    params(("id" = MemberId, Path)),
+    params(("id" = inline(MemberId), Path)),
     responses((status = 200, description = "The member.", body = MemberView)),
     security(("adminToken" = ["members.read"])),
 )]
@@ -145,7 +145,7 @@ async fn create(
 /// an owner.
 #[utoipa::path(
     patch, path = "/members/{id}", operation_id = "updateMember", tag = "People",
-    params(("id" = MemberId, Path)),
+    params(("id" = inline(MemberId), Path)),
     request_body(content = PatchMember, examples(
         ("role" = (summary = "Another role", value = json!({"role": "viewer"}))),
     )),
@@ -186,7 +186,7 @@ async fn update(
 /// until they have another owner; the answer says how many. An account with members keeps an owner.
 #[utoipa::path(
     delete, path = "/members/{id}", operation_id = "deleteMember", tag = "People",
-    params(("id" = MemberId, Path)),
+    params(("id" = inline(MemberId), Path)),
     responses((status = 200, description = "The member is gone.", body = RemovedMember), Conflict),
     security(("adminToken" = ["members.write"])),
 )]

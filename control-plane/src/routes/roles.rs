@@ -84,11 +84,11 @@ struct PatchRole {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ListRoles {
     /// Only roles that members of this account may have.
-    #[param(value_type = Option<AccountId>)]
+    #[param(inline, value_type = Option<AccountId>)]
     account: Option<String>,
-    #[param(value_type = Option<PageLimit>)]
+    #[param(inline, value_type = Option<PageLimit>)]
     limit: Option<String>,
-    #[param(value_type = Option<Cursor>)]
+    #[param(inline, value_type = Option<Cursor>)]
     cursor: Option<String>,
 }
 
@@ -209,7 +209,7 @@ async fn list(
 /// Show a role
 #[utoipa::path(
     get, path = "/roles/{id}", operation_id = "showRole", tag = "People",
-    params(("id" = RoleId, Path)),
+    params(("id" = inline(RoleId), Path)),
     responses((status = 200, description = "The role.", body = RoleView)),
     security(("adminToken" = ["roles.read"])),
 )]
@@ -287,7 +287,7 @@ async fn create(
 /// within the lease time. Neither before nor after may it hold more than the caller does.
 #[utoipa::path(
     patch, path = "/roles/{id}", operation_id = "updateRole", tag = "People",
-    params(("id" = RoleId, Path)),
+    params(("id" = inline(RoleId), Path)),
     request_body(content = PatchRole, examples(
         ("bound" = (summary = "Keys may only read customers",
             value = json!({"apiPermissions": ["customers.read"]}))),
@@ -317,7 +317,7 @@ async fn update(
 /// No member and no admin token may have it any more.
 #[utoipa::path(
     delete, path = "/roles/{id}", operation_id = "deleteRole", tag = "People",
-    params(("id" = RoleId, Path)),
+    params(("id" = inline(RoleId), Path)),
     responses((status = 200, description = "The role is gone.", body = Done), Conflict),
     security(("adminToken" = ["roles.write"])),
 )]

@@ -146,6 +146,17 @@ pub async fn find(conn: &mut Conn, holder: &str, id: &str) -> sqlx::Result<Optio
     .await
 }
 
+/// The account `id`, wherever it stands, unless it is deleted.
+///
+/// # Errors
+/// When the row can't be read.
+pub async fn by_id(conn: &mut Conn, id: &str) -> sqlx::Result<Option<Account>> {
+    query("select * from accounts where id = $1 and deleted_at is null")
+        .bind(id)
+        .fetch_optional(conn)
+        .await
+}
+
 /// The accounts above one, root first.
 ///
 /// # Errors

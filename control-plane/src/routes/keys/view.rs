@@ -36,6 +36,10 @@ schema! {
     Last8 = text(8, 8).examples(["9fQ2xL7p"]);
     /// Requests counted so far, refused ones included.
     UsageCount = count().examples([1_204]);
+    /// Who told of a leak.
+    LeakSource = word(&[("github", ()), ("possession", ())]);
+    /// Where a token was found.
+    LeakUrl = text(0, crate::leaks::MAX_URL).examples(["https://github.com/o/r/blob/main/.env"]);
     /// The token. It is shown this once.
     TokenText = text(1, MAX_TOKEN).examples(["kw_prod_sk_Ab3xT0kenThatIsShownThisOnceOnly"]);
 }
@@ -92,8 +96,25 @@ pub struct KeyView {
     usage_count: u64,
     #[schema(value_type = Metadata)]
     metadata: Map<String, Value>,
+    /// Where a token of it was found in public; `null`: nowhere, as far as told.
+    #[schema(required)]
+    leak: Option<LeakView>,
     #[schema(value_type = Version)]
     version: u64,
+}
+
+/// A token that was found in public.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Leak)]
+#[serde(rename_all = "camelCase")]
+struct LeakView {
+    reported_at: Timestamp,
+    /// Who told: `github`, or `possession` for somebody who held the token.
+    #[schema(value_type = LeakSource)]
+    source: String,
+    /// Where it was found.
+    #[schema(required, value_type = Option<LeakUrl>)]
+    url: Option<String>,
 }
 
 impl KeyView {
@@ -122,6 +143,11 @@ impl KeyView {
             last_used_at: key.last_used_at.map(Timestamp),
             usage_count: key.usage_count,
             metadata: settings.metadata,
+            leak: key.leak.map(|leak| LeakView {
+                reported_at: Timestamp(leak.at),
+                source: leak.source,
+                url: leak.url,
+            }),
             version: key.version,
         }
     }

@@ -120,16 +120,16 @@ impl PatchMember {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ListMembers {
     /// Only members of this account.
-    #[param(value_type = Option<AccountId>)]
+    #[param(inline, value_type = Option<AccountId>)]
     account: Option<String>,
     /// Only members with this role.
-    #[param(value_type = Option<RoleId>)]
+    #[param(inline, value_type = Option<RoleId>)]
     role: Option<String>,
-    #[param(value_type = Option<Search>)]
+    #[param(inline, value_type = Option<Search>)]
     q: Option<String>,
-    #[param(value_type = Option<PageLimit>)]
+    #[param(inline, value_type = Option<PageLimit>)]
     pub limit: Option<String>,
-    #[param(value_type = Option<Cursor>)]
+    #[param(inline, value_type = Option<Cursor>)]
     pub cursor: Option<String>,
 }
 

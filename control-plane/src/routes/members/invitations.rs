@@ -11,12 +11,13 @@ use crate::admin_token::{AdminToken, InvitationToken};
 use crate::auth::Admin;
 use crate::entropy;
 use crate::error::ApiError;
-use crate::http::body::{Body, Reply};
+use crate::http::body::{Body, OptionalBody, Reply};
 use crate::http::params::Id;
 use crate::http::shown_once::ShownOnce;
 use crate::openapi::answers::{Conflict, NotFound};
 use crate::openapi::names::{AdminTokenText, MemberId};
 use crate::routes::admin_tokens::TokenView;
+use crate::routes::keys::Nothing;
 use crate::state::AppState;
 use crate::store::admin_tokens::{self, TokenRow};
 use crate::store::members::{self, Invitation};
@@ -63,7 +64,8 @@ pub fn fresh(now: Millis) -> anyhow::Result<(Invitation, InvitationToken)> {
 /// The one before is worth nothing from now on. The answer holds the new one, which is shown this once.
 #[utoipa::path(
     post, path = "/members/{id}/invitation", operation_id = "renewInvitation", tag = "People",
-    params(("id" = MemberId, Path)),
+    params(("id" = inline(MemberId), Path)),
+    request_body(content = Option<Nothing>, example = json!({})),
     responses((status = 200, description = "The member is invited anew.", body = InvitedMember), Conflict),
     security(("adminToken" = ["members.write"])),
 )]
@@ -71,6 +73,7 @@ pub async fn renew(
     State(state): State<AppState>,
     admin: Admin,
     Id(id): Id,
+    OptionalBody(Nothing {}): OptionalBody<Nothing>,
 ) -> Result<Reply<InvitedMember>, ApiError> {
     let (mut change, mut member) = begin(&state, &admin, &id).await?;
     if member.active {
@@ -90,7 +93,7 @@ pub async fn renew(
 /// token, which is shown this once.
 #[utoipa::path(
     post, path = "/invitations/accept", operation_id = "acceptInvitation", tag = "People",
-    request_body(content = AcceptInvitation),
+    request_body(content = AcceptInvitation, example = json!({"token": "kwi_shownThisOnceOnlyAndNeverAgainAnywhere00"})),
     responses((status = 201, description = "The member is active.", body = AcceptedInvitation), NotFound),
     security(()),
 )]

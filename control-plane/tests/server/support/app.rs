@@ -34,10 +34,19 @@ pub struct App {
     wait: Duration,
 }
 
+/// Nobody publishes keys there.
+const NO_KEYS: &str = "http://127.0.0.1:1/keys";
+
 impl App {
     /// A server without any edge.
     pub async fn start() -> Self {
         Self::with_edges(&[]).await
+    }
+
+    /// A server without any edge, which takes GitHub's keys from there.
+    pub async fn with_github_keys(url: &str) -> Self {
+        let left = Stopped::fresh(HASTY).await;
+        Self::open(left, &[], url).await
     }
 
     /// A server with these edges.
@@ -51,16 +60,10 @@ impl App {
     }
 
     async fn fresh(edges: &[String], wait: Duration) -> Self {
-        let left = Stopped {
-            database: Arc::new(Database::fresh().await),
-            admin: AdminToken::mint().unwrap(),
-            now: START,
-            wait,
-        };
-        left.start(edges).await
+        Stopped::fresh(wait).await.start(edges).await
     }
 
-    async fn open(left: Stopped, edges: &[String]) -> Self {
+    async fn open(left: Stopped, edges: &[String], github_keys: &str) -> Self {
         let Stopped {
             database,
             admin,
@@ -81,6 +84,7 @@ impl App {
                 secret,
                 wait,
             },
+            github_keys_url: github_keys.parse().unwrap(),
         };
         let server = Server::bind(config, clock.clone()).await.unwrap();
         let base = format!("http://{}", server.address());
@@ -176,6 +180,14 @@ impl App {
         text(&made["member"]["id"])
     }
 
+    /// Makes a role of the root account; gives the id.
+    pub async fn role(&self, name: &str, management: &[&str], api: &[&str]) -> String {
+        let body =
+            json!({"name": name, "managementPermissions": management, "apiPermissions": api});
+        let made = self.post("/v1/roles", body).await.expect(201);
+        text(&made["role"]["id"])
+    }
+
     /// Makes an API for a host; gives its id.
     pub async fn api(&self, host: &str) -> String {
         let body = json!({
@@ -208,9 +220,18 @@ pub struct Stopped {
 }
 
 impl Stopped {
+    async fn fresh(wait: Duration) -> Self {
+        Self {
+            database: Arc::new(Database::fresh().await),
+            admin: AdminToken::mint().unwrap(),
+            now: START,
+            wait,
+        }
+    }
+
     /// Starts another server on it.
     pub async fn start(self, edges: &[String]) -> App {
-        App::open(self, edges).await
+        App::open(self, edges, NO_KEYS).await
     }
 }
 

@@ -2,8 +2,8 @@
 
 pub mod answer;
 pub mod app;
-pub mod database;
 pub mod contract;
+pub mod database;
 pub mod edge;
 pub mod process;
 pub mod usage;
