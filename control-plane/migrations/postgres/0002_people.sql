@@ -50,7 +50,16 @@ alter table admin_tokens add column permissions text;
 alter table admin_tokens add column created_by text collate "C";
 alter table admin_tokens add column revoked_at bigint;
 update admin_tokens set id = 'tok_' || substr(hash, 1, 20);
-create unique index admin_tokens_id on admin_tokens (id) where id <> '';
+-- A program from before names no id.
+create function admin_tokens_named() returns trigger language plpgsql as $$
+begin
+    new.id := 'tok_' || substr(new.hash, 1, 20);
+    return new;
+end
+$$;
+create trigger admin_tokens_named before insert on admin_tokens
+    for each row when (new.id = '') execute function admin_tokens_named();
+create unique index admin_tokens_id on admin_tokens (id);
 create index admin_tokens_created on admin_tokens (account_id, created_at, id);
 create index admin_tokens_member on admin_tokens (member_id);
 create index admin_tokens_role on admin_tokens (role);

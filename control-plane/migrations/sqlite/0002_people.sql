@@ -50,7 +50,11 @@ alter table admin_tokens add column permissions text;
 alter table admin_tokens add column created_by text;
 alter table admin_tokens add column revoked_at bigint;
 update admin_tokens set id = 'tok_' || substr(hash, 1, 20);
-create unique index admin_tokens_id on admin_tokens (id) where id <> '';
+-- A program from before names no id.
+create trigger admin_tokens_named after insert on admin_tokens when new.id = '' begin
+    update admin_tokens set id = 'tok_' || substr(new.hash, 1, 20) where hash = new.hash;
+end;
+create unique index admin_tokens_id on admin_tokens (id);
 create index admin_tokens_created on admin_tokens (account_id, created_at, id);
 create index admin_tokens_member on admin_tokens (member_id);
 create index admin_tokens_role on admin_tokens (role);

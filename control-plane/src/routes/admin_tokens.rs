@@ -232,8 +232,10 @@ async fn create(
         .map(|texts| rights::check_management(&mut checks, "permissions", texts));
     let expires_at = input.expires_at.clone().map(Some);
     let expires_at = check_expiry(&mut checks, input.expires_in.clone(), expires_at, now).flatten();
-    if input.member_id.is_some() == input.role.is_some() {
-        checks.fail("role", "give either memberId or role");
+    match (&input.member_id, &input.role) {
+        (Some(_), Some(_)) => checks.fail("memberId", "give either memberId or role"),
+        (None, None) => checks.fail("role", "is needed, or memberId"),
+        _ => {}
     }
     checks.finish()?;
 

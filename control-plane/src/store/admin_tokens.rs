@@ -15,7 +15,7 @@ const USE_STEP: Millis = 60_000;
 /// An admin token, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenRow {
-    /// `tok_…`; empty for one that a program from before added.
+    /// `tok_…`
     pub id: String,
     /// The account it acts for.
     pub account_id: String,
@@ -199,7 +199,7 @@ pub async fn by_id(conn: &mut Conn, holder: &str, id: &str) -> sqlx::Result<Opti
     query(
         "select k.*, coalesce(m.role, k.role) as role_now from admin_tokens k
            join account_tree t on t.account_id = k.account_id left join members m on m.id = k.member_id
-         where t.ancestor_id = $1 and k.id = $2 and k.id <> '' and k.revoked_at is null",
+         where t.ancestor_id = $1 and k.id = $2 and k.revoked_at is null",
     )
     .bind(holder)
     .bind(id)

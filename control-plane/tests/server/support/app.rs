@@ -198,7 +198,32 @@ impl App {
         text(&made["api"]["id"])
     }
 
-    /// The same server, seen by an admin of another account.
+    /// The same server, seen by whoever has this admin token.
+    pub fn seen_by(&self, token: &str) -> Other<'_> {
+        Other {
+            app: self,
+            token: AdminToken::parse(token).unwrap(),
+        }
+    }
+
+    /// The same server, seen by somebody with an admin token made of this.
+    pub async fn with_token(&self, body: Value) -> Other<'_> {
+        let made = self.post("/v1/admin-tokens", body).await.expect(201);
+        self.seen_by(made["token"].as_str().unwrap())
+    }
+
+    /// Invites a member to the root account and accepts; gives the id, and the server as the member sees it.
+    pub async fn active_member(&self, email: &str, role: &str) -> (String, Other<'_>) {
+        let body = json!({"email": email, "name": email, "role": role});
+        let invited = self.post("/v1/members", body).await.expect(201);
+        let accept = json!({"token": invited["invitation"]});
+        let request = self.bare(Method::POST, "/v1/invitations/accept");
+        let answer = Answer::read(request.json(&accept).send().await.unwrap()).await;
+        let token = text(&answer.expect(201)["token"]);
+        (text(&invited["member"]["id"]), self.seen_by(&token))
+    }
+
+    /// The same server, seen by an owner of another account.
     pub async fn admin_of(&self, account: &str) -> Other<'_> {
         let token = AdminToken::mint().unwrap();
         let store = self.store().await;
@@ -256,6 +281,14 @@ impl Other<'_> {
 
     pub async fn post(&self, path: &str, body: Value) -> Answer {
         self.send(Method::POST, path, Some(body)).await
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::PATCH, path, Some(body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, None).await
     }
 }
 
