@@ -9,7 +9,7 @@ use shared::problem::Problem;
 use utoipa::ToSchema;
 
 /// What ids of ours begin with.
-const ID_PREFIXES: [&str; 6] = ["acc_", "api_", "key_", "mem_", "role_", "tok_"];
+const ID_PREFIXES: [&str; 7] = ["acc_", "api_", "imp_", "key_", "mem_", "role_", "tok_"];
 
 /// The answer to a request that failed.
 #[derive(Debug)]

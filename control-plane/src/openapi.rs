@@ -118,6 +118,7 @@ impl Default for Routes {
         (name = "APIs", description = "What is guarded: hosts, upstreams, routes, cross-origin policy."),
         (name = "People", description = "Members of accounts, their roles, and the tokens that admins show."),
         (name = "Keys", description = "API keys, their life and their usage."),
+        (name = "Imports", description = "Keys that were made elsewhere, in and out in bulk."),
         (name = "Leaks", description = "Tokens that were found in public."),
         (name = "Edge", description = "What the edges send."),
         (name = "Server", description = "Whether the server lives and can serve, and this documentation."),

@@ -41,6 +41,7 @@ mod docs;
 mod edge_usage;
 mod explain;
 mod health;
+mod imports;
 mod keys;
 mod leaks;
 mod me;
@@ -51,11 +52,11 @@ mod roles;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{Method, StatusCode};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::timeout::TimeoutLayer;
 use utoipa::openapi::OpenApi;
 
 use crate::auth::{self, Gate};
@@ -97,6 +98,7 @@ fn routes() -> Routes {
         .merge(presets::router())
         .merge(explain::router())
         .merge(leaks::router())
+        .merge(imports::router())
         .merge(edge_usage::router());
     Routes::new()
         .merge(health::router())
@@ -113,18 +115,25 @@ fn layered<S: Clone + Send + Sync + 'static>(
     routes
         .route_layer(from_fn(finish::note_route))
         .layer(DefaultBodyLimit::max(MAX_ADMIN_BODY))
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::SERVICE_UNAVAILABLE,
-            timeout,
-        ))
+        .layer(from_fn_with_state(timeout, limit_time))
         .layer(CatchPanicLayer::new())
         .layer(from_fn_with_state(finish, finish::layer))
+}
+
+/// Gives a request up that takes too long. An import takes as long as its lines keep coming, which it sees to itself.
+async fn limit_time(State(timeout): State<Duration>, request: Request, next: Next) -> Response {
+    if request.method() == Method::POST && request.uri().path() == "/v1/imports" {
+        return next.run(request).await;
+    }
+    match tokio::time::timeout(timeout, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use axum::body::{Body, to_bytes};
-    use axum::extract::Request;
     use axum::routing::get;
     use serde_json::Value;
     use tower::ServiceExt;

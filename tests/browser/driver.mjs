@@ -2,7 +2,7 @@
 //
 //   {"do": "forget"}                 closes every page, forgets cookies and caches
 //   {"do": "open", "url"}            a page in a tab of its own         → {"page": number}
-//   {"do": "read", "url", "until"}   opens a page and reads it when a selector matches      → what it shows, asks for, may not
+//   {"do": "read", "url", "until"}   opens a page, waits for a selector, unfolds some of it → what it shows, asks for, may not
 //   {"do": "fetch", "page", "frame", "url", "init"}                     → what a script of that page can learn
 //
 // The end of the input ends the browser, so none outlives its tests.
@@ -105,6 +105,9 @@ const commands = {
     await page.goto(url);
     await page.locator(until).first().waitFor();
     const found = await page.locator(until).allInnerTexts();
+    for (const part of (await page.locator(until).all()).slice(0, 3)) {
+      await part.locator("button").first().click();
+    }
     await page.waitForLoadState("networkidle");
     const violations = await page.evaluate(() => window.violations);
     return { found, requests, faults, violations };

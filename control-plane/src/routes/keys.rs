@@ -1,9 +1,10 @@
 //! `/v1/keys`: create, list, show, change, delete. A key's life and usage are in files of their own.
 
-mod input;
+mod export;
+pub mod input;
 mod lifecycle;
 mod list;
-mod owner;
+pub mod owner;
 mod usage;
 mod view;
 
@@ -38,6 +39,7 @@ pub use view::LimitsSchema;
 pub fn router() -> Routes {
     Routes::new()
         .with(routes!(list::list, create))
+        .with(routes!(export::export))
         .with(routes!(show, update, remove))
         .with(routes!(lifecycle::rotate))
         .with(routes!(lifecycle::revoke))

@@ -10,6 +10,7 @@ mod edge_usage;
 mod errors;
 mod explain;
 mod hostile;
+mod imports;
 mod key_changes;
 mod key_lifecycle;
 mod key_lists;

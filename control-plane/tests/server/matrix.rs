@@ -133,6 +133,7 @@ impl World {
             lasting: BTreeMap::new(),
         };
         for kind in [
+            "imports",
             "accounts",
             "apis",
             "keys",
@@ -159,6 +160,11 @@ impl World {
                 }
                 _ => account.clone(),
             };
+        }
+        if kind == "imports" {
+            let path = format!("/v1/imports?account={account}");
+            let made = self.app.post(&path, line()).await.expect(201);
+            return text(&made["id"]);
         }
         let path = format!("/v1/{kind}");
         let made = self.app.post(&path, body(kind, account)).await.expect(201);
@@ -194,7 +200,8 @@ impl World {
         match (route.method.as_str(), route.path.as_str()) {
             (
                 "GET",
-                "/healthz" | "/readyz" | "/docs" | "/openapi.json" | "/v1/presets" | "/v1/me",
+                "/healthz" | "/readyz" | "/docs" | "/openapi.json" | "/v1/presets" | "/v1/me"
+                | "/v1/imports",
             ) => plain(None),
             ("GET", "/docs/{file}") => Row {
                 path: "/docs/start.js".to_owned(),
@@ -219,6 +226,10 @@ impl World {
                 "POST",
                 "/v1/apis" | "/v1/keys" | "/v1/members" | "/v1/roles" | "/v1/admin-tokens",
             ) => about(route.path.clone(), Some(body(&kind, account))),
+            ("GET", "/v1/keys/export") => about(format!("{}?account={account}", route.path), None),
+            ("POST", "/v1/imports") => {
+                about(format!("{}?account={account}", route.path), Some(line()))
+            }
             ("POST", "/v1/explain") => {
                 let key = self.id("keys", place, is_expected).await;
                 let body = json!({"host": "nobody.example", "keyId": key});
@@ -230,6 +241,8 @@ impl World {
                 | "/v1/apis/{id}"
                 | "/v1/keys/{id}"
                 | "/v1/keys/{id}/usage"
+                | "/v1/imports/{id}"
+                | "/v1/imports/{id}/report"
                 | "/v1/members/{id}"
                 | "/v1/roles/{id}"
                 | "/v1/admin-tokens/{id}",
@@ -265,7 +278,17 @@ impl World {
         if let Some(body) = &row.body {
             request = request.json(body);
         }
-        Answer::read(request.send().await.unwrap()).await
+        let response = request.send().await.unwrap();
+        let kind = response.headers().get("content-type");
+        if kind.is_some_and(|kind| kind == "application/x-ndjson") {
+            // Lines, which are looked at elsewhere.
+            return Answer {
+                status: response.status().as_u16(),
+                headers: response.headers().clone(),
+                body: Value::Null,
+            };
+        }
+        Answer::read(response).await
     }
 
     /// How everything looks that is out of the callers' reach.
@@ -367,6 +390,11 @@ fn body(kind: &str, account: &str) -> Value {
         }
         other => panic!("how is one of {other} made?"),
     }
+}
+
+/// A line of an import.
+fn line() -> Value {
+    json!({"hash": format!("{:064}", fresh()), "name": "imported", "permissions": ["a.read"]})
 }
 
 /// What a caller is told.

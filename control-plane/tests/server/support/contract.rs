@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use jsonschema::Validator;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// What the answers of one path may be.
 struct Path {
@@ -84,8 +84,11 @@ impl Path {
             for (status, answer) in operation["responses"].as_object().unwrap() {
                 let known = answers.entry(status.clone()).or_default();
                 let content = resolved(answer)["content"].as_object();
-                for content in content.into_iter().flat_map(Map::values) {
-                    known.extend(validator(&content["schema"], components));
+                for (kind, content) in content.into_iter().flatten() {
+                    // Lines of JSON have tests of their own.
+                    if kind != "application/x-ndjson" {
+                        known.extend(validator(&content["schema"], components));
+                    }
                 }
             }
         }
