@@ -27,3 +27,4 @@ mod push_retries;
 mod roles;
 mod secrets;
 mod support;
+mod upgrade;

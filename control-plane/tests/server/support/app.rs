@@ -59,6 +59,11 @@ impl App {
         Self::fresh(edges, HASTY).await
     }
 
+    /// A server with these edges on a database that is there already.
+    pub async fn on(database: Database, edges: &[String]) -> Self {
+        Stopped::on(database, PATIENT).start(edges).await
+    }
+
     async fn fresh(edges: &[String], wait: Duration) -> Self {
         Stopped::fresh(wait).await.start(edges).await
     }
@@ -246,8 +251,12 @@ pub struct Stopped {
 
 impl Stopped {
     async fn fresh(wait: Duration) -> Self {
+        Self::on(Database::fresh().await, wait)
+    }
+
+    fn on(database: Database, wait: Duration) -> Self {
         Self {
-            database: Arc::new(Database::fresh().await),
+            database: Arc::new(database),
             admin: AdminToken::mint().unwrap(),
             now: START,
             wait,
