@@ -287,7 +287,7 @@ wire!(GuardPush {
 });
 
 impl GuardPush {
-    /// The text of a push, for one who has the records, but not for giving away.
+    /// The text of a push of records that stay where they are.
     pub fn text(guard: &str, delivery: &str, records: &[Record]) -> String {
         let mut text = String::with_capacity(512);
         text.push('{');

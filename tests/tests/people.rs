@@ -64,7 +64,11 @@ async fn changed(world: &World, method: &str, path: &str, body: Value) -> Value 
     let answer = call(world, method, path, body).await;
     assert_eq!(answer["propagated"], true, "{answer}");
     let after = world.edge.counters().await;
-    assert_eq!(after.guard_pushes - before.guard_pushes, 1, "{method} {path}");
+    assert_eq!(
+        after.guard_pushes - before.guard_pushes,
+        1,
+        "{method} {path}"
+    );
     let in_force = Instant::now();
     sleep_until(in_force + Duration::from_millis(LEASE_MS) + SLACK).await;
     answer
@@ -116,7 +120,13 @@ async fn a_changed_role_and_a_removed_member_bound_five_hundred_keys_by_one_push
     let heir = member(&world, "bob@example.com", "developer").await;
     let adopted = &keys[0];
     let patch = json!({"ownerId": heir});
-    assert!(world.admin.patch_key(&adopted.key.id, &patch).await.unwrap());
+    assert!(
+        world
+            .admin
+            .patch_key(&adopted.key.id, &patch)
+            .await
+            .unwrap()
+    );
     sleep_until(Instant::now() + Duration::from_millis(LEASE_MS) + SLACK).await;
     let answer = world.send(&read().key(&adopted.token)).await;
     assert_eq!(answer.code(), "ok", "{}", answer.text());

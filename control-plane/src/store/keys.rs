@@ -151,6 +151,8 @@ fn name_of(state: KeyState) -> &'static str {
         // The second is of guards only: they say it of active keys.
         KeyState::Active | KeyState::OwnerRemoved => "active",
         KeyState::Revoked => "revoked",
+        // A guard's word on a key that is kept as active.
+        KeyState::OwnerRemoved => "active",
         KeyState::Deleted => "deleted",
     }
 }

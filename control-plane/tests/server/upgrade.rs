@@ -78,7 +78,10 @@ async fn free_texts_that_owned_keys_become_members_and_tokens_become_owners() {
     assert_eq!(members.len(), 2);
     for member in members {
         assert_eq!(member["name"], "Ada Lovelace");
-        assert_eq!((&member["role"], &member["status"]), (&json!("developer"), &json!("invited")));
+        assert_eq!(
+            (&member["role"], &member["status"]),
+            (&json!("developer"), &json!("invited"))
+        );
     }
     let member_of = |account: &str| {
         let found = members.iter().find(|m| m["accountId"] == account);
@@ -94,7 +97,9 @@ async fn free_texts_that_owned_keys_become_members_and_tokens_become_owners() {
     .into_iter()
     .enumerate()
     {
-        let key = app.get(&format!("/v1/keys/key_aaaaaaaaaaaaaaaaaaa{n}")).await;
+        let key = app
+            .get(&format!("/v1/keys/key_aaaaaaaaaaaaaaaaaaa{n}"))
+            .await;
         let key = key.expect(200);
         assert_eq!(key["ownerId"], json!(owner));
         assert_eq!(version(&key) == 3 + n as u64, owner.is_none());
