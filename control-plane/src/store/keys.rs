@@ -148,8 +148,7 @@ fn state_of(name: &str) -> KeyState {
 
 fn name_of(state: KeyState) -> &'static str {
     match state {
-        // The second is of guards only: they say it of active keys.
-        KeyState::Active | KeyState::OwnerRemoved => "active",
+        KeyState::Active => "active",
         KeyState::Revoked => "revoked",
         // A guard's word on a key that is kept as active.
         KeyState::OwnerRemoved => "active",

@@ -10,6 +10,7 @@ use crate::support::app::text;
 async fn a_token_is_shown_once_listed_with_its_last_use_and_revoked_at_once() {
     let app = App::start().await;
     let me = app.get("/v1/me").await.expect(200);
+    app.clock.advance(1000);
     let body =
         json!({"name": "CI", "role": "viewer", "permissions": ["keys.read"], "expiresIn": "30d"});
     let made = app.post("/v1/admin-tokens", body).await.expect(201);
@@ -20,12 +21,12 @@ async fn a_token_is_shown_once_listed_with_its_last_use_and_revoked_at_once() {
         json!({
             "id": id, "accountId": me["account"]["id"], "name": "CI", "memberId": null, "role": "viewer",
             "permissions": ["keys.read"], "createdBy": me["token"]["id"],
-            "createdAt": "2027-01-15T08:00:00.000Z", "lastUsedAt": null,
-            "expiresAt": "2027-02-14T08:00:00.000Z",
+            "createdAt": "2027-01-15T08:00:01.000Z", "lastUsedAt": null,
+            "expiresAt": "2027-02-14T08:00:01.000Z",
         })
     );
     let them = app.seen_by(made["token"].as_str().unwrap());
-    app.clock.advance(5000);
+    app.clock.advance(4000);
     them.get("/v1/keys").await.expect(200);
     let seen = them.get("/v1/me").await.expect(200);
     assert_eq!(seen["permissions"], json!(["keys.read"]));

@@ -394,7 +394,7 @@ fn body(kind: &str, account: &str) -> Value {
 
 /// A line of an import.
 fn line() -> Value {
-    json!({"hash": format!("{:064}", fresh()), "name": "imported", "permissions": ["a.read"]})
+    json!({"hash": format!("{:064}", fresh()), "name": "imported", "permissions": ["a.read"], "start": "old_", "last8": "12345678"})
 }
 
 /// What a caller is told.

@@ -39,6 +39,7 @@ async fn no_token_or_secret_is_in_the_database_or_the_log_at_its_finest() {
         .await
         .expect(200);
     secrets.push(text(&rotated["token"]));
+    let token = secrets.last().unwrap().clone();
     let member = json!({"email": "ada@example.com", "name": "Ada", "role": "viewer"});
     let invited = call(Method::POST, "/v1/members", Some(member))
         .await
@@ -55,7 +56,6 @@ async fn no_token_or_secret_is_in_the_database_or_the_log_at_its_finest() {
         .expect(201);
     secrets.push(text(&other["token"]));
     // Mistakes: a token where none belongs.
-    let token = secrets.last().unwrap().clone();
     call(Method::GET, &format!("/v1/keys/{token}"), None)
         .await
         .expect(404);

@@ -51,7 +51,7 @@ async fn free_texts_that_owned_keys_become_members_and_tokens_become_owners() {
         "insert into keys (id, account_id, owner_id, name, search_text, environment, environment_code, state, start,
            last8, permissions, resources, allowed_origins, allow_missing_origin, allowed_ips, enforcement, metadata,
            version, created_at, updated_at, usage_count)
-         select 'key_aaaaaaaaaaaaaaaaaaa' || n, account, owner, 'k', 'k', 'production', 'prod', 'active', '', '12345678', '[\"a.*\"]',
+         select 'key_aaaaaaaaaaaaaaaaaaa' || n, account, owner, 'k', 'k', 'production', 'prod', 'active', 'kw_p', '12345678', '[\"a.*\"]',
            '[]', '[]', 0, '[]', 'leased', '{}', 3 + n, 3, 3, 0
          from (select cast(0 as bigint) as n, 'acc_00000000' as account, 'Ada Lovelace' as owner
            union all select 1, 'acc_00000000', 'Ada Lovelace' union all select 2, 'acc_00000001', 'Ada Lovelace'
