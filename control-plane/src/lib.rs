@@ -33,6 +33,7 @@ pub mod login_limit;
 pub mod metrics;
 pub mod openapi;
 pub mod outbound;
+pub mod rights;
 pub mod routes;
 pub mod scan;
 pub mod server;
