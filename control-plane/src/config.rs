@@ -57,6 +57,16 @@ pub enum Operation {
     Migrate(DatabaseArgs),
     /// Make the first admin token and print it: it is shown this once.
     Bootstrap(BootstrapArgs),
+    /// Write the database, an SQLite file, as it is at this moment into a new file. The server goes on meanwhile.
+    ///
+    /// For PostgreSQL there is pg_dump.
+    Backup(BackupArgs),
+    /// Put a backup in the place of the database, while no server runs on it.
+    ///
+    /// Everything in it gets new versions, so that the edges take it although they have seen newer ones, and the server
+    /// gives all of it to every edge when it starts. Keys that were made after the backup are still known to the
+    /// edges: `keyward sync repair` ends them then.
+    Restore(RestoreArgs),
 }
 
 const DEFAULT_DATABASE: &str = "sqlite://keyward.db";
@@ -93,6 +103,33 @@ impl DatabaseArgs {
             |url| url.expose().to_owned(),
         ))
     }
+}
+
+/// Options of `backup`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// The file to write; it must not be there.
+    pub file: PathBuf,
+    /// Where the database is.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+}
+
+/// Options of `restore`.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// The backup.
+    #[arg(required_unless_present = "adopt", conflicts_with = "adopt")]
+    pub file: Option<PathBuf>,
+    /// Put it in the place of a database that is there, which is kept beside it.
+    #[arg(long)]
+    pub force: bool,
+    /// The database is the restored one already, by pg_restore for example: only make the edges accept it.
+    #[arg(long)]
+    pub adopt: bool,
+    /// Where the database is.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
 }
 
 /// Options of `bootstrap`.

@@ -16,6 +16,7 @@
 
 pub mod admin_token;
 pub mod auth;
+pub mod backup;
 pub mod bootstrap;
 pub mod check_config;
 pub mod cli;

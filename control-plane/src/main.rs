@@ -6,11 +6,14 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Parser;
 use keyward::clock::{Clock, SystemClock};
-use keyward::config::{BootstrapArgs, Cli, Command, DatabaseArgs, LogArgs, Operation, ServeArgs};
+use keyward::config::{
+    BackupArgs, BootstrapArgs, Cli, Command, DatabaseArgs, LogArgs, Operation, RestoreArgs,
+    ServeArgs,
+};
 use keyward::logging;
 use keyward::server::Server;
 use keyward::store::Store;
-use keyward::{bootstrap, check_config, cli, scan};
+use keyward::{backup, bootstrap, check_config, cli, scan};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main]
@@ -39,6 +42,8 @@ async fn operate(command: Operation, log: &LogArgs) -> anyhow::Result<ExitCode> 
         Operation::CheckConfig(args) => return Ok(check_config(&args).await),
         Operation::Migrate(args) => migrate(args).await,
         Operation::Bootstrap(args) => bootstrap(args).await,
+        Operation::Backup(args) => backup(args).await,
+        Operation::Restore(args) => restore(args).await,
     };
     traces.flush().await;
     outcome.map(|()| ExitCode::SUCCESS)
@@ -85,5 +90,33 @@ async fn bootstrap(args: BootstrapArgs) -> anyhow::Result<()> {
     // The token alone goes to standard output, so that a script can keep it.
     eprintln!("The first admin token. It is shown this once; keep it safe:");
     println!("{}", token.expose());
+    Ok(())
+}
+
+async fn backup(args: BackupArgs) -> anyhow::Result<()> {
+    backup::backup(&args.database.url()?, &args.file).await?;
+    println!("The backup is {}.", args.file.display());
+    Ok(())
+}
+
+async fn restore(args: RestoreArgs) -> anyhow::Result<()> {
+    let url = args.database.url()?;
+    let now = SystemClock.now();
+    let Some(file) = &args.file else {
+        let store = Store::open(&url).await?;
+        store.migrate().await?;
+        backup::adopt(&store, now, 0).await?;
+        store.close().await;
+        println!(
+            "The edges will be given everything when the server starts; run `keyward sync repair` then."
+        );
+        return Ok(());
+    };
+    if let Some(kept) = backup::restore(&url, file, args.force, now).await? {
+        println!("What was there is kept as {}.", kept.display());
+    }
+    println!(
+        "Restored. The edges will be given everything when the server starts; run `keyward sync repair` then."
+    );
     Ok(())
 }

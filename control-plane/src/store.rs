@@ -47,6 +47,18 @@ pub enum Store {
     Postgres(sqlx::PgPool),
 }
 
+/// The file of a database URL; `None` for a server's.
+///
+/// # Errors
+/// When the URL can't be read.
+pub fn sqlite_file(url: &str) -> anyhow::Result<Option<std::path::PathBuf>> {
+    if url.starts_with("sqlite:") {
+        sqlite::file(url).map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
 /// A transaction that may write. Dropped without [`Tx::commit`], it changes nothing.
 #[derive(Debug)]
 pub struct Tx {
@@ -155,6 +167,17 @@ impl Store {
         match self {
             Self::Sqlite(pools) => pools.connections(),
             Self::Postgres(pool) => vec![("all", in_use(pool), postgres::CONNECTIONS)],
+        }
+    }
+
+    /// Writes a consistent copy of an SQLite database into a new file; of others nothing.
+    ///
+    /// # Errors
+    /// When the file is there already or can't be written.
+    pub async fn copy_into(&self, file: &std::path::Path) -> anyhow::Result<()> {
+        match self {
+            Self::Sqlite(pools) => pools.copy_into(file).await,
+            Self::Postgres(_) => Ok(()),
         }
     }
 

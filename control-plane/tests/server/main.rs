@@ -4,6 +4,7 @@ mod accounts;
 mod admin_tokens;
 mod apis;
 mod auth;
+mod backup;
 mod bootstrap;
 mod check_config;
 mod cli;
