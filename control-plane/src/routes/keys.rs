@@ -31,6 +31,7 @@ use input::{CreateKey, PatchKey};
 use view::{ChangedKey, KeyView, NewToken};
 
 pub use input::PresetName;
+pub use lifecycle::Nothing;
 pub use view::LimitsSchema;
 
 /// The routes.
