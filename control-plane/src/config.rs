@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cli::ClientCommand;
+use crate::scan::ScanArgs;
 pub use secret_source::SecretSource;
 pub use secret_text::SecretText;
 pub use serve::{NetworkConfig, ServeArgs, ServeConfig};
@@ -32,6 +34,19 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Whatever runs a server, or works on its database.
+    #[command(flatten)]
+    Operate(Operation),
+    /// Find tokens in files and in git's history.
+    Scan(ScanArgs),
+    /// Whatever asks a server.
+    #[command(flatten)]
+    Client(ClientCommand),
+}
+
+/// Whatever runs a server, or works on its database.
+#[derive(Debug, Subcommand)]
+pub enum Operation {
     /// Run the server. Brings the database up to date first.
     Serve(Box<ServeArgs>),
     /// Check the options of `serve`, the database and the edges, without serving or changing anything.

@@ -9,13 +9,16 @@ use serde::Serialize;
 use shared::problem::Problem;
 use utoipa::ToSchema;
 
+/// What ids of ours begin with.
+const ID_PREFIXES: [&str; 7] = ["acc_", "api_", "imp_", "key_", "mem_", "role_", "tok_"];
+
 /// The answer to a request that failed.
 #[derive(Debug)]
 pub enum ApiError {
     /// No valid admin token, or no valid signature.
     Unauthorized(&'static str),
     /// Known, but not allowed.
-    Forbidden(&'static str),
+    Forbidden(String),
     /// There is no such thing, or it is outside the token's account.
     NotFound(String),
     /// The path has other methods.
@@ -67,10 +70,7 @@ impl ApiError {
     pub fn no(thing: &str, id: &str) -> Self {
         // Only ids of ours are repeated: a path may hold anything, a token for example.
         let shown = id.len() <= 32 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        let is_id = shown
-            && ["acc_", "api_", "imp_", "key_"]
-                .iter()
-                .any(|p| id.starts_with(p));
+        let is_id = shown && ID_PREFIXES.iter().any(|p| id.starts_with(p));
         Self::NotFound(if is_id {
             format!("There is no {thing} {id}")
         } else {
@@ -84,7 +84,7 @@ impl ApiError {
             Self::Unauthorized(detail) => {
                 Problem::new(401, "unauthorized", "Unauthorized", *detail)
             }
-            Self::Forbidden(detail) => Problem::new(403, "forbidden", "Forbidden", *detail),
+            Self::Forbidden(detail) => Problem::new(403, "forbidden", "Forbidden", detail),
             Self::NotFound(detail) => Problem::new(404, "not_found", "Not found", detail),
             Self::MethodNotAllowed => Problem::new(
                 405,

@@ -7,4 +7,5 @@ pub mod ndjson;
 pub mod observe;
 pub mod page;
 pub mod params;
+pub mod shown_once;
 pub mod token_text;

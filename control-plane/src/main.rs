@@ -6,32 +6,39 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Parser;
 use keyward::clock::{Clock, SystemClock};
-use keyward::config::{BootstrapArgs, Cli, Command, DatabaseArgs, ServeArgs};
+use keyward::config::{BootstrapArgs, Cli, Command, DatabaseArgs, LogArgs, Operation, ServeArgs};
 use keyward::logging;
 use keyward::server::Server;
 use keyward::store::Store;
-use keyward::{bootstrap, check_config};
+use keyward::{bootstrap, check_config, cli, scan};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    run(Cli::parse()).await.unwrap_or_else(|error| {
+    let asked = Cli::parse();
+    // What people ask for themselves is answered on the terminal, not in a log.
+    let outcome = match asked.command {
+        Command::Scan(args) => return scan::run(&args),
+        Command::Client(command) => return cli::run(command).await,
+        Command::Operate(command) => operate(command, &asked.log).await,
+    };
+    outcome.unwrap_or_else(|error| {
         eprintln!("keyward: {error:#}");
         ExitCode::FAILURE
     })
 }
 
-async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let collector = match &cli.command {
-        Command::Serve(args) => args.traces()?,
+async fn operate(command: Operation, log: &LogArgs) -> anyhow::Result<ExitCode> {
+    let collector = match &command {
+        Operation::Serve(args) => args.traces()?,
         _ => None,
     };
-    let traces = logging::start(&cli.log, collector.as_ref())?;
-    let outcome = match cli.command {
-        Command::Serve(args) => serve(&args).await,
-        Command::CheckConfig(args) => return Ok(check_config(&args).await),
-        Command::Migrate(args) => migrate(args).await,
-        Command::Bootstrap(args) => bootstrap(args).await,
+    let traces = logging::start(log, collector.as_ref())?;
+    let outcome = match command {
+        Operation::Serve(args) => serve(&args).await,
+        Operation::CheckConfig(args) => return Ok(check_config(&args).await),
+        Operation::Migrate(args) => migrate(args).await,
+        Operation::Bootstrap(args) => bootstrap(args).await,
     };
     traces.flush().await;
     outcome.map(|()| ExitCode::SUCCESS)

@@ -19,8 +19,9 @@
 //! ```
 //!
 //! - The first line of the doc comment is the summary, without a full stop; the rest is the description.
-//! - `security` is `("adminToken" = ["<permission>"])` with exactly one permission; `("edgeSignature" = [])` or the like for what an
-//!   edge signs; `()` for everybody, which a test allows to a few paths by name.
+//! - `security` is `("adminToken" = ["<permission>"])` with exactly one permission of [`crate::rights::MANAGEMENT`], which
+//!   [`crate::auth::guard`] asks for before the handler runs; `("adminToken" = [])` for what any admin may do;
+//!   `("edgeSignature" = [])` or the like for what is signed; `()` for everybody, which a test allows to a few paths by name.
 //! - `responses` lists the answer of success and the failures that are the operation's own, by their names in
 //!   [`crate::openapi::answers`] (`Conflict`; `NotFound` for an id in body or query). What follows from the extractors is
 //!   added to every operation: 401, 403 and 503 by the permission, 404 by an id in the path, 422 by a query string, 400, 413,
@@ -34,6 +35,7 @@
 //!   `Option<T>`; of an answer, `Option<T>` with `required`. In parameters values are `inline`: `("id" = inline(KeyId), Path)`.
 
 mod accounts;
+mod admin_tokens;
 mod apis;
 mod docs;
 mod edge_usage;
@@ -42,8 +44,11 @@ mod health;
 mod imports;
 mod keys;
 mod leaks;
+mod me;
+mod members;
 mod metrics;
 mod presets;
+mod roles;
 
 use std::time::Duration;
 
@@ -55,6 +60,7 @@ use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
 
+use crate::auth::{self, Gate};
 use crate::error::ApiError;
 use crate::http::body::MAX_ADMIN_BODY;
 use crate::http::client_address::{self, Proxies};
@@ -69,7 +75,9 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The whole API.
 pub fn router(state: AppState, proxies: Proxies, finish: Finish) -> Router {
-    let (routes, _) = routes().build();
+    let (routes, document) = routes().build();
+    let gate = Gate::new(state.clone(), &document);
+    let routes = routes.route_layer(from_fn_with_state(gate, auth::guard));
     let metrics = state.metrics().clone();
     layered(closed(routes), TIMEOUT, proxies, finish, metrics).with_state(state)
 }
@@ -97,6 +105,10 @@ pub fn document() -> OpenApi {
 fn routes() -> Routes {
     let v1 = Routes::new()
         .merge(accounts::router())
+        .merge(me::router())
+        .merge(members::router())
+        .merge(roles::router())
+        .merge(admin_tokens::router())
         .merge(apis::router())
         .merge(keys::router())
         .merge(presets::router())

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 pub struct SecretText(Zeroizing<String>);
 
 impl SecretText {
-    /// Takes a text.
+    /// Takes a text over.
     pub fn new(text: String) -> Self {
         Self(Zeroizing::new(text))
     }

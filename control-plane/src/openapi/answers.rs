@@ -70,7 +70,9 @@ answers! {
     /// Who calls is not known: no valid admin token, or no valid signature.
     Unauthorized = ApiError::Unauthorized("The admin token is not valid");
     /// The caller is known, but lacks the management permission.
-    Forbidden = ApiError::Forbidden("The admin token lacks the permission for this");
+    Forbidden = ApiError::Forbidden(
+        "The admin token lacks the permission keys.write".to_owned(),
+    );
     /// There is no such thing, or it is outside the caller's account.
     NotFound = ApiError::no("key", "key_6fJq81Nn0sPz5cGhR2Wa");
     /// It contradicts what is there.

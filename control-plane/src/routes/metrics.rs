@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -52,7 +52,7 @@ async fn show(state: State<AppState>, request: Request) -> Result<Response, ApiE
         MetricsAccess::Nobody => return Err(hidden()),
         MetricsAccess::Root => {
             let (mut parts, _) = request.into_parts();
-            let admin = Admin::from_request_parts(&mut parts, &state).await?;
+            let admin = Admin::logged_in(&state, &mut parts).await?;
             let mut conn = state.store().read().await?;
             let root = accounts::root(&mut conn).await?;
             if root.is_none_or(|root| root.id != admin.account) {

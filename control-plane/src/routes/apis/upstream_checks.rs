@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
-use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 

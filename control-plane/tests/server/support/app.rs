@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyward::admin_token::AdminToken;
+use keyward::bootstrap;
 use keyward::clock::{Clock, ManualClock};
 use keyward::config::{NetworkConfig, ServeConfig};
 use keyward::http::client_address::Proxies;
@@ -73,6 +74,11 @@ impl App {
     /// A server that hardly waits for these edges, since they are not there.
     pub async fn with_absent_edges(edges: &[String]) -> Self {
         Self::fresh(edges, HASTY).await
+    }
+
+    /// A server with these edges on a database that is there already.
+    pub async fn on(database: Database, edges: &[String]) -> Self {
+        Stopped::on(database, PATIENT).start(edges).await
     }
 
     async fn fresh(edges: &[String], wait: Duration) -> Self {
@@ -207,6 +213,24 @@ impl App {
         text(&made["account"]["id"])
     }
 
+    /// Invites a member, to the root account unless the body says otherwise; gives the id.
+    pub async fn member(&self, email: &str, role: &str, account: Option<&str>) -> String {
+        let mut body = json!({"email": email, "name": email, "role": role});
+        if let Some(account) = account {
+            body["accountId"] = json!(account);
+        }
+        let made = self.post("/v1/members", body).await.expect(201);
+        text(&made["member"]["id"])
+    }
+
+    /// Makes a role of the root account; gives the id.
+    pub async fn role(&self, name: &str, management: &[&str], api: &[&str]) -> String {
+        let body =
+            json!({"name": name, "managementPermissions": management, "apiPermissions": api});
+        let made = self.post("/v1/roles", body).await.expect(201);
+        text(&made["role"]["id"])
+    }
+
     /// Makes an API for a host; gives its id.
     pub async fn api(&self, host: &str) -> String {
         let body = json!({
@@ -217,14 +241,38 @@ impl App {
         text(&made["api"]["id"])
     }
 
-    /// The same server, seen by an admin of another account.
+    /// The same server, seen by whoever has this admin token.
+    pub fn seen_by(&self, token: &str) -> Other<'_> {
+        Other {
+            app: self,
+            token: AdminToken::parse(token).unwrap(),
+        }
+    }
+
+    /// The same server, seen by somebody with an admin token made of this.
+    pub async fn with_token(&self, body: Value) -> Other<'_> {
+        let made = self.post("/v1/admin-tokens", body).await.expect(201);
+        self.seen_by(made["token"].as_str().unwrap())
+    }
+
+    /// Invites a member to the root account and accepts; gives the id, and the server as the member sees it.
+    pub async fn active_member(&self, email: &str, role: &str) -> (String, Other<'_>) {
+        let body = json!({"email": email, "name": email, "role": role});
+        let invited = self.post("/v1/members", body).await.expect(201);
+        let accept = json!({"token": invited["invitation"]});
+        let request = self.bare(Method::POST, "/v1/invitations/accept");
+        let answer = Answer::read(request.json(&accept).send().await.unwrap()).await;
+        let token = text(&answer.expect(201)["token"]);
+        (text(&invited["member"]["id"]), self.seen_by(&token))
+    }
+
+    /// The same server, seen by an owner of another account.
     pub async fn admin_of(&self, account: &str) -> Other<'_> {
         let token = AdminToken::mint().unwrap();
         let store = self.store().await;
         let mut tx = store.write().await.unwrap();
-        admin_tokens::insert(&mut tx, &token, account, "test", self.clock.now())
-            .await
-            .unwrap();
+        let row = bootstrap::owner_token(account.to_owned(), "test", self.clock.now()).unwrap();
+        assert!(admin_tokens::insert(&mut tx, &token, &row).await.unwrap());
         tx.commit().await.unwrap();
         store.close().await;
         Other { app: self, token }
@@ -241,8 +289,12 @@ pub struct Stopped {
 
 impl Stopped {
     async fn fresh(wait: Duration) -> Self {
+        Self::on(Database::fresh().await, wait)
+    }
+
+    fn on(database: Database, wait: Duration) -> Self {
         Self {
-            database: Arc::new(Database::fresh().await),
+            database: Arc::new(database),
             admin: AdminToken::mint().unwrap(),
             now: START,
             wait,
@@ -276,6 +328,14 @@ impl Other<'_> {
 
     pub async fn post(&self, path: &str, body: Value) -> Answer {
         self.send(Method::POST, path, Some(body)).await
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::PATCH, path, Some(body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, None).await
     }
 }
 
