@@ -12,12 +12,13 @@ use super::input::{Host, Upstream};
 use crate::auth::Admin;
 use crate::environment::EnvironmentName;
 use crate::error::ApiError;
-use crate::http::body::Reply;
+use crate::http::body::{OptionalBody, Reply};
 use crate::http::params::Id;
 use crate::openapi::Routes;
 use crate::openapi::names::ApiId;
 use crate::openapi::schema::schema;
 use crate::outbound::Failure;
+use crate::routes::keys::Nothing;
 use crate::state::AppState;
 use crate::store::apis;
 
@@ -71,7 +72,8 @@ struct CheckedEndpoint {
 /// redirect. This server asks, not the edge. It asks public addresses only.
 #[utoipa::path(
     post, path = "/apis/{id}/check-upstream", operation_id = "checkUpstream", tag = "APIs",
-    params(("id" = ApiId, Path)),
+    params(("id" = inline(ApiId), Path)),
+    request_body(content = Option<Nothing>, example = json!({})),
     responses((status = 200, description = "What came of it.", body = CheckedUpstreams)),
     security(("adminToken" = ["apis.write"])),
 )]
@@ -79,6 +81,7 @@ async fn check(
     State(state): State<AppState>,
     admin: Admin,
     Id(id): Id,
+    OptionalBody(Nothing {}): OptionalBody<Nothing>,
 ) -> Result<Reply<CheckedUpstreams>, ApiError> {
     let mut conn = state.store().read().await?;
     let api = apis::find(&mut conn, &admin.account, &id)
