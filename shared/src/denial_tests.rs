@@ -12,7 +12,7 @@ fn a_429_has_the_documented_body() {
         cost: 1,
         refusal: QuotaRefusal {
             retry_in: 44_001,
-            violated: vec![Window::Minute],
+            violated: vec![Window::Minute.into()],
         },
         limits: RateLimits {
             requests_per_minute: Some(100),
@@ -41,7 +41,7 @@ fn a_cost_that_never_fits_is_refused_without_a_time_to_try_again() {
         cost: 50,
         refusal: QuotaRefusal {
             retry_in: 3_600_000,
-            violated: vec![Window::Minute, Window::Hour],
+            violated: vec![Window::Minute.into(), Window::Hour.into()],
         },
         limits: RateLimits {
             requests_per_minute: Some(49),
@@ -149,10 +149,14 @@ fn every_kind() -> Vec<Denial> {
         Denial::IpNotAllowed,
         Denial::RateLimited {
             cost: 1,
+            refusal: refusal.clone(),
+            limits,
+        },
+        Denial::QuotaExceeded {
+            cost: 1,
             refusal,
             limits,
         },
-        Denial::QuotaExceeded { retry_in: 1 },
         Denial::UnknownApi,
         Denial::UnknownRoute,
         Denial::MethodNotAllowed { allow: Vec::new() },

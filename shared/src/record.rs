@@ -4,6 +4,7 @@
 //! understands a newer control plane; unknown states are read as the safest one.
 
 mod api;
+mod quota;
 
 use serde::Serialize;
 
@@ -11,11 +12,14 @@ pub use self::api::{
     ApiRecord, CorsPolicy, Endpoint, OnGuardFailure, Unlisted, default_upstream_timeout,
 };
 
+pub use self::quota::{Credits, IdentityRecord, Interval, Refill};
+
 use crate::Millis;
 use crate::account::{AccountRecord, MAX_DEPTH, locator_of};
 use crate::ip::IpRange;
 use crate::origin::OriginPattern;
 use crate::permission::Permission;
+use crate::policy::Policy;
 use crate::read::Members;
 use crate::resource::ResourceScope;
 use crate::token::KeyHash;
@@ -58,7 +62,7 @@ pub enum Enforcement {
 wire!(Enforcement: "leased" => Leased, _ | "strict" => Strict);
 
 /// The limits of a key, in cost units. `None`: not limited in that window.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RateLimits {
     /// In any rolling 60 s.
@@ -82,13 +86,15 @@ impl RateLimits {
             Window::Minute => self.requests_per_minute,
             Window::Hour => self.requests_per_hour,
             Window::Day => self.requests_per_day,
+            Window::Month => None,
         }
     }
 
     /// The windows whose whole limit is below a cost: it never fits there.
-    pub fn below(&self, cost: u32) -> Vec<Window> {
+    pub fn below(&self, cost: u32) -> Vec<Policy> {
         let is_below = |window: &Window| self.of(*window).is_some_and(|limit| limit < cost);
-        Window::ALL.into_iter().filter(is_below).collect()
+        let below = Window::OF_RATES.into_iter().filter(is_below);
+        below.map(Policy::Key).collect()
     }
 }
 
@@ -149,6 +155,12 @@ pub struct KeyRecord {
     pub limits: RateLimits,
     /// How exactly it is followed.
     pub enforcement: Enforcement,
+    /// What it may spend in all; `None`: not limited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credits: Option<Credits>,
+    /// The identity whose limits it shares with other keys of its account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
 }
 
 wire!(KeyRecord {
@@ -169,6 +181,8 @@ wire!(KeyRecord {
     allowed_ips: "allowedIps" or Vec::new(),
     limits: "limits" or RateLimits::default(),
     enforcement: "enforcement" or Enforcement::default(),
+    credits: "credits",
+    identity: "identity",
 });
 
 impl KeyRecord {
@@ -215,6 +229,8 @@ pub enum Record {
     Api(ApiRecord),
     /// An account.
     Account(AccountRecord),
+    /// An identity.
+    Identity(IdentityRecord),
 }
 
 wire!(Record: Self::from_members, Self::put_members);
@@ -224,9 +240,10 @@ impl Record {
         match members.take_text("kind") {
             "key" => Self::Key(KeyRecord::from_members(members)),
             "api" => Self::Api(ApiRecord::from_members(members)),
+            "identity" => Self::Identity(IdentityRecord::from_members(members)),
             kind => {
                 if kind != "account" {
-                    members.wanted("a key, an api or an account");
+                    members.wanted("a key, an api, an account or an identity");
                 }
                 Self::Account(AccountRecord::from_members(members))
             }
@@ -239,15 +256,17 @@ impl Record {
             Self::Key(r) => r.put_members(to),
             Self::Api(r) => r.put_members(to),
             Self::Account(r) => r.put_members(to),
+            Self::Identity(r) => r.put_members(to),
         }
     }
 
-    /// `key`, `api` or `account`.
+    /// `key`, `api`, `account` or `identity`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Key(_) => "key",
             Self::Api(_) => "api",
             Self::Account(_) => "account",
+            Self::Identity(_) => "identity",
         }
     }
 
@@ -257,6 +276,7 @@ impl Record {
             Self::Key(r) => &r.id,
             Self::Api(r) => &r.id,
             Self::Account(r) => &r.id,
+            Self::Identity(r) => &r.id,
         }
     }
 
@@ -266,6 +286,7 @@ impl Record {
             Self::Key(r) => r.version,
             Self::Api(r) => r.version,
             Self::Account(r) => r.version,
+            Self::Identity(r) => r.version,
         }
     }
 
@@ -275,6 +296,7 @@ impl Record {
             Self::Key(r) => &r.account,
             Self::Api(r) => &r.account,
             Self::Account(r) => &r.id,
+            Self::Identity(r) => &r.account,
         }
     }
 
@@ -297,6 +319,7 @@ impl Record {
             Self::Key(r) => (&r.account, &r.ancestors),
             Self::Api(r) => (&r.account, &r.ancestors),
             Self::Account(r) => (&r.id, &r.ancestors),
+            Self::Identity(r) => (&r.account, &r.ancestors),
         };
         let accounts_fit = ancestors.len() < MAX_DEPTH
             && ancestors
@@ -312,6 +335,7 @@ impl Record {
         match self {
             Self::Key(r) => vec![&r.account],
             Self::Api(r) => vec![&r.account],
+            Self::Identity(r) => vec![&r.account],
             Self::Account(r) => r
                 .ancestors
                 .iter()

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use shared::Millis;
 use shared::cors;
 use shared::json::Object;
-use shared::lease::WindowView;
+use shared::lease::PolicyView;
+use shared::ledger::is_never;
 use shared::permission;
 use shared::ratelimit;
 use shared::read::{self, Json};
@@ -159,7 +160,7 @@ impl Isolate {
     }
 }
 
-fn ok_json(verdict: Object, views: &[WindowView], now: Millis) -> Plan {
+fn ok_json(verdict: Object, views: &[PolicyView], now: Millis) -> Plan {
     let mut plan = super::control::ok_json(verdict);
     if let Plan::Answer { fields, .. } = &mut plan {
         ratelimit::put_fields(fields, views, now);
@@ -196,14 +197,16 @@ fn invalid(refused: &Refused, id: &str) -> Object {
     verdict
 }
 
-fn windows(views: &[WindowView]) -> impl Iterator<Item = Object> {
+fn windows(views: &[PolicyView]) -> impl Iterator<Item = Object> {
     views.iter().map(|view| {
         let mut window = Object::default();
         window
-            .text("window", view.window.name())
-            .number("limit", u64::from(view.limit))
-            .number("remaining", u64::from(view.remaining))
-            .number("resetSeconds", ratelimit::whole_seconds(view.reset_in));
+            .text("window", view.policy.name())
+            .number("limit", view.limit)
+            .number("remaining", view.remaining);
+        if !is_never(view.reset_in) {
+            window.number("resetSeconds", ratelimit::whole_seconds(view.reset_in));
+        }
         window
     })
 }

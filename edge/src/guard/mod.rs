@@ -11,12 +11,14 @@ mod usage;
 use js_sys::wasm_bindgen::JsValue;
 use shared::Millis;
 use shared::by_name::ByName;
-use shared::guard::{answer, is_new_report};
+use shared::guard::{Shares, answer, is_new_report};
+use shared::ledger::Closed;
 use shared::message::{GuardAnswer, GuardCall, KeyAnswer, KeyAsk, Report, Settled};
+use shared::policy::Holder;
 use worker_sys::SqlStorage;
 
 use crate::config::Config;
-use store::{LedgerRow, Store};
+use store::{LedgerRow, PLAN_ROW, Rows, Store, identity_row};
 use usage::Outbox;
 
 /// How long a gate that is not heard of is remembered: far longer than a report is repeated.
@@ -68,17 +70,25 @@ impl GuardCode {
 
     fn answer(&mut self, ask: &KeyAsk, now: Millis) -> Result<KeyAnswer, String> {
         let record = self.store.key_by_hash(&ask.hash)?;
-        let id = record.as_ref().map_or("", |r| r.id.as_str());
-        let mut row = if ask.need > 0 && record.is_some() {
-            self.store.ledger(id)?
-        } else {
-            LedgerRow::default()
+        let mut rows = match &record {
+            Some(record) if ask.need > 0 => self.store.rows(record)?,
+            _ => Rows::default(),
         };
-        let (lease, lease_ms) = (row.next_lease, self.config.lease_ms);
-        let reply = answer(record.as_ref(), &mut row.ledger, ask, lease, now, lease_ms);
-        if matches!(reply, KeyAnswer::Granted { .. }) {
-            row.next_lease += 1;
-            self.store.put_ledger(id, &row)?;
+        let Rows {
+            key: LedgerRow { next_lease, ledger },
+            identity,
+            plan,
+        } = &mut rows;
+        let lease_ms = self.config.lease_ms;
+        let shares = Shares {
+            identity: identity.as_mut(),
+            plan: plan.as_mut(),
+        };
+        let record = record.as_ref();
+        let reply = answer(record, ledger, shares, ask, *next_lease, now, lease_ms);
+        if let (KeyAnswer::Granted { .. }, Some(record)) = (&reply, record) {
+            *next_lease += 1;
+            self.store.put_rows(record, &rows)?;
         }
         Ok(reply)
     }
@@ -98,12 +108,25 @@ impl GuardCode {
         for one in &report.settled {
             settled.get_or_insert_with(&one.key, Vec::new).push(one);
         }
+        let mut shared = ByName::<Vec<Closed>>::default();
         for (key, of_key) in settled.iter() {
             let mut row = self.store.ledger(key)?;
             for one in of_key {
-                row.ledger.close(one.lease, now, one.spent);
+                let Some(lease) = row.ledger.close(one.lease, now, one.spent) else {
+                    continue;
+                };
+                let identity = lease.identity.as_deref().map(identity_row);
+                let plan = lease.plan.then(|| PLAN_ROW.to_owned());
+                for name in identity.into_iter().chain(plan) {
+                    shared
+                        .get_or_insert_with(&name, Vec::new)
+                        .push(lease.clone());
+                }
             }
             self.store.put_ledger(key, &row)?;
+        }
+        for (name, leases) in shared.iter() {
+            self.give_back(name, leases, now)?;
         }
         for row in &report.usage {
             self.store.add_usage(row)?;
@@ -112,6 +135,19 @@ impl GuardCode {
             self.outbox.filled(now, self.config.usage_interval_ms);
         }
         Ok(())
+    }
+
+    /// Gives back what was not spent of leases that were debited to what keys share.
+    fn give_back(&self, name: &str, leases: &[Closed], now: Millis) -> Result<(), String> {
+        let holder = match name {
+            PLAN_ROW => Holder::Plan,
+            _ => Holder::Identity,
+        };
+        let mut row = self.store.shared(name)?.unwrap_or_default();
+        for lease in leases {
+            row.take_back(holder, lease, now);
+        }
+        self.store.put_shared(name, &row)
     }
 
     /// When the alarm is to be set, if it must be.

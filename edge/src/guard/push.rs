@@ -9,7 +9,7 @@ use shared::webhook::TOLERANCE_SECONDS;
 use shared::write;
 
 use super::GuardCode;
-use super::store::{first_number, first_texts, int, text};
+use super::store::{PLAN_ROW, first_number, first_texts, identity_row, int, text};
 use crate::kv;
 
 /// How long a delivery is remembered: as long as its signature could be accepted again.
@@ -34,7 +34,7 @@ impl GuardCode {
             let mut newer = Vec::with_capacity(push.records.len());
             for record in &push.records {
                 let is_own = guard_name(record.account()).as_ref() == Some(&push.guard);
-                newer.push(self.apply(record, is_own.then_some(&mut writes))?);
+                newer.push(self.apply(record, is_own.then_some(&mut writes), now)?);
             }
             GuardPushAnswer::Applied { newer }
         };
@@ -72,7 +72,12 @@ impl GuardCode {
     }
 
     /// Keeps a record if it is newer; says whether it was.
-    fn apply(&mut self, record: &Record, writes: Option<&mut Writes>) -> Result<bool, String> {
+    fn apply(
+        &mut self,
+        record: &Record,
+        writes: Option<&mut Writes>,
+        now: Millis,
+    ) -> Result<bool, String> {
         let (kind, id, version) = (record.kind(), record.id(), record.version());
         let at_hand = first_number(&self.store.exec(
             "select version from records where kind = ? and id = ?",
@@ -81,6 +86,9 @@ impl GuardCode {
         let newer = replaces(at_hand, version);
         if newer {
             self.replace(record)?;
+            if writes.is_some() {
+                self.limit(record, now)?;
+            }
         }
         // The same version again means that the push was cut off before KV had it.
         if let Some(writes) = writes
@@ -103,6 +111,7 @@ impl GuardCode {
         // hashes that this version lost.
         let gone = match record {
             Record::Key(_) => names("gone_at_version = ?", Some(record.version()))?,
+            Record::Identity(_) => return Ok(()),
             Record::Api(_) | Record::Account(_) => names(
                 "gone_at_version <= ? and not exists (select 1 from names o where o.kind = names.kind
                    and o.name = names.name and o.gone_at_version is null)",
@@ -147,8 +156,42 @@ impl GuardCode {
         }
         match record {
             Record::Account(_) => Ok(()),
-            Record::Key(_) | Record::Api(_) => self.store.put_meta("account", record.account()),
+            Record::Key(_) | Record::Api(_) | Record::Identity(_) => {
+                self.store.put_meta("account", record.account())
+            }
         }
+    }
+}
+
+impl GuardCode {
+    /// Puts a record's limits where grants look for them, from now on.
+    fn limit(&self, record: &Record, now: Millis) -> Result<(), String> {
+        match record {
+            Record::Account(account) => {
+                let known = self.store.shared(PLAN_ROW)?;
+                // An account that never had a plan has no row, and so its keys read none.
+                if known.is_some() || account.requests_per_month.is_some() {
+                    let mut plan = known.unwrap_or_default();
+                    plan.limit_plan(account.requests_per_month);
+                    self.store.put_shared(PLAN_ROW, &plan)?;
+                }
+            }
+            Record::Identity(identity) => {
+                let name = identity_row(&identity.id);
+                let mut shared = self.store.shared(&name)?.unwrap_or_default();
+                shared.limit_identity(identity);
+                self.store.put_shared(&name, &shared)?;
+            }
+            Record::Key(key) => {
+                if let Some(credits) = &key.credits {
+                    let mut row = self.store.ledger(&key.id)?;
+                    row.ledger.adopt(credits, row.next_lease, now);
+                    self.store.put_ledger(&key.id, &row)?;
+                }
+            }
+            Record::Api(_) => {}
+        }
+        Ok(())
     }
 }
 
@@ -166,6 +209,7 @@ fn body_of(record: &Record) -> String {
         Record::Key(key) => write::to_string(key),
         Record::Api(api) => write::to_string(api),
         Record::Account(account) => write::to_string(account),
+        Record::Identity(identity) => write::to_string(identity),
     }
 }
 
@@ -173,7 +217,7 @@ fn kv_name(record: &Record, name: &str) -> String {
     match record {
         Record::Key(_) => kv::key_name(name),
         Record::Api(_) => kv::host_name(name),
-        Record::Account(_) => kv::account_name(name),
+        Record::Account(_) | Record::Identity(_) => kv::account_name(name),
     }
 }
 
@@ -184,5 +228,6 @@ fn names_of(record: &Record) -> Vec<String> {
         Record::Api(api) if api.deleted => Vec::new(),
         Record::Api(api) => api.endpoints.iter().map(|e| e.host.clone()).collect(),
         Record::Account(account) => vec![account.id.clone()],
+        Record::Identity(_) => Vec::new(),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use shared::Millis;
-use shared::guard::{answer, is_new_report};
+use shared::guard::{Shares, answer, is_new_report};
 use shared::ledger::Ledger;
 use shared::message::{KeyAnswer, KeyAsk, Report};
 use shared::record::KeyRecord;
@@ -86,7 +86,15 @@ impl Guard {
         };
         let lease = row.next_lease;
         let record = Some(&row.record);
-        let reply = answer(record, &mut row.ledger, &ask, lease, now, LEASE_MS);
+        let reply = answer(
+            record,
+            &mut row.ledger,
+            Shares::default(),
+            &ask,
+            lease,
+            now,
+            LEASE_MS,
+        );
         row.next_lease += u64::from(matches!(reply, KeyAnswer::Granted { .. }));
         Some(reply)
     }

@@ -383,7 +383,7 @@ impl World {
         for row in &self.guard.rows {
             let later = self.guard_clock() + 2 * Window::Day.span();
             for standing in row.ledger.standing(later, &all) {
-                if standing.left < u32::MAX {
+                if standing.left < standing.limit {
                     return Err(format!("units never leave: {standing:?}"));
                 }
             }
