@@ -19,7 +19,7 @@ use crate::record::{Credits, RateLimits};
 use crate::wire;
 use crate::write::member;
 use balance::Balance;
-use counters::{Counters, Limits};
+use counters::{Counters, Limits, Line};
 use open::OpenLeases;
 
 pub use books::Books;
@@ -195,8 +195,10 @@ impl Ledger {
         };
         // The clock may lie behind the ledger's time: then it has to catch up first.
         let at = self.counters.clock(now);
-        let lines = self.counters.lines(Holder::Key, &limits);
-        lines.map(|line| line.standing(now, at)).collect()
+        let mut all = Vec::new();
+        let see = &mut |line: &Line<'_>| all.push(line.standing(now, at));
+        self.counters.each_line(Holder::Key, &limits, see);
+        all
     }
 
     /// Moves the ledger's time on, never back, and forgets what no longer matters.

@@ -286,6 +286,18 @@ wire!(GuardPush {
     records: "records"
 });
 
+impl GuardPush {
+    /// The text of one, of records that are not its own.
+    pub fn text(guard: &str, delivery: &str, records: &[Record]) -> String {
+        let mut text = String::from("{");
+        member(&mut text, "guard", &guard);
+        member(&mut text, "delivery", &delivery);
+        member(&mut text, "records", &records);
+        text.push('}');
+        text
+    }
+}
+
 /// Guard → gate: what became of a push's records.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "is", rename_all = "snake_case")]

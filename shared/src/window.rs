@@ -128,7 +128,7 @@ impl Counter {
     }
 
     fn to_text(&self) -> String {
-        columns::write(self.0.iter().map(|(bucket, units)| [*bucket, *units]))
+        columns::write(&mut self.0.iter().map(|(bucket, units)| [*bucket, *units]))
     }
 
     fn from_text(text: &str) -> Result<Self, Misfit> {

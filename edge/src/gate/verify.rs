@@ -1,9 +1,8 @@
 //! `POST /.keyward/verify`: the same decision for services that are not behind the Worker.
 
-use std::net::IpAddr;
-
 use shared::Millis;
 use shared::cors;
+use shared::ip;
 use shared::json::Object;
 use shared::lease::PolicyView;
 use shared::ledger::is_never;
@@ -108,8 +107,7 @@ impl Described {
         if self.method.as_deref().is_some_and(|m| !cors::is_token(m)) {
             return Err("`method` is an HTTP method");
         }
-        let ip = self.ip.as_deref().map(str::parse::<IpAddr>);
-        if ip.is_some_and(|ip| ip.is_err()) {
+        if self.ip.as_deref().is_some_and(|ip| ip::parse(ip).is_none()) {
             return Err("`ip` is an IPv4 or IPv6 address");
         }
         Ok(())

@@ -12,7 +12,7 @@ use js_sys::wasm_bindgen::JsValue;
 use shared::Millis;
 use shared::by_name::ByName;
 use shared::guard::{Shares, answer, is_new_report};
-use shared::ledger::Closed;
+use shared::ledger::{Closed, Shared};
 use shared::message::{GuardAnswer, GuardCall, KeyAnswer, KeyAsk, Report, Settled};
 use shared::policy::Holder;
 use worker_sys::SqlStorage;
@@ -108,7 +108,7 @@ impl GuardCode {
         for one in &report.settled {
             settled.get_or_insert_with(&one.key, Vec::new).push(one);
         }
-        let mut shared = ByName::<Vec<Closed>>::default();
+        let mut shared = Vec::new();
         for (key, of_key) in settled.iter() {
             let mut row = self.store.ledger(key)?;
             for one in of_key {
@@ -118,15 +118,13 @@ impl GuardCode {
                 let identity = lease.identity.as_deref().map(identity_row);
                 let plan = lease.plan.then(|| PLAN_ROW.to_owned());
                 for name in identity.into_iter().chain(plan) {
-                    shared
-                        .get_or_insert_with(&name, Vec::new)
-                        .push(lease.clone());
+                    self.give_back(&mut shared, name, &lease, now)?;
                 }
             }
             self.store.put_ledger(key, &row)?;
         }
-        for (name, leases) in shared.iter() {
-            self.give_back(name, leases, now)?;
+        for (name, row) in &shared {
+            self.store.put_shared(name, row)?;
         }
         for row in &report.usage {
             self.store.add_usage(row)?;
@@ -137,17 +135,27 @@ impl GuardCode {
         Ok(())
     }
 
-    /// Gives back what was not spent of leases that were debited to what keys share.
-    fn give_back(&self, name: &str, leases: &[Closed], now: Millis) -> Result<(), String> {
-        let holder = match name {
+    /// Gives back what was not spent of a lease that was debited to what keys share. `rows` are those that were read for
+    /// this report; they are kept when all of it is taken in.
+    fn give_back(
+        &self,
+        rows: &mut Vec<(String, Shared)>,
+        name: String,
+        lease: &Closed,
+        now: Millis,
+    ) -> Result<(), String> {
+        let holder = match name.as_str() {
             PLAN_ROW => Holder::Plan,
             _ => Holder::Identity,
         };
-        let mut row = self.store.shared(name)?.unwrap_or_default();
-        for lease in leases {
+        if let Some((_, row)) = rows.iter_mut().find(|(known, _)| *known == name) {
             row.take_back(holder, lease, now);
+        } else {
+            let mut row = self.store.shared(&name)?.unwrap_or_default();
+            row.take_back(holder, lease, now);
+            rows.push((name, row));
         }
-        self.store.put_shared(name, &row)
+        Ok(())
     }
 
     /// When the alarm is to be set, if it must be.

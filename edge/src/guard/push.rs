@@ -4,7 +4,7 @@ use shared::Millis;
 use shared::account::guard_name;
 use shared::guard::replaces;
 use shared::message::{GuardPush, GuardPushAnswer};
-use shared::record::Record;
+use shared::record::{KeyRecord, Record};
 use shared::webhook::TOLERANCE_SECONDS;
 use shared::write;
 
@@ -166,32 +166,33 @@ impl GuardCode {
 impl GuardCode {
     /// Puts a record's limits where grants look for them, from now on.
     fn limit(&self, record: &Record, now: Millis) -> Result<(), String> {
+        let name = match record {
+            Record::Api(_) => return Ok(()),
+            Record::Key(key) => return self.adopt(key, now),
+            Record::Account(_) => PLAN_ROW.to_owned(),
+            Record::Identity(identity) => identity_row(&identity.id),
+        };
+        let known = self.store.shared(&name)?;
+        let is_new = known.is_none();
+        let mut shared = known.unwrap_or_default();
         match record {
-            Record::Account(account) => {
-                let known = self.store.shared(PLAN_ROW)?;
-                // An account that never had a plan has no row, and so its keys read none.
-                if known.is_some() || account.requests_per_month.is_some() {
-                    let mut plan = known.unwrap_or_default();
-                    plan.limit_plan(account.requests_per_month);
-                    self.store.put_shared(PLAN_ROW, &plan)?;
-                }
+            Record::Identity(identity) => shared.limit_identity(identity),
+            // An account that never had a plan has no row, and so its keys read none.
+            Record::Account(account) if !is_new || account.requests_per_month.is_some() => {
+                shared.limit_plan(account.requests_per_month);
             }
-            Record::Identity(identity) => {
-                let name = identity_row(&identity.id);
-                let mut shared = self.store.shared(&name)?.unwrap_or_default();
-                shared.limit_identity(identity);
-                self.store.put_shared(&name, &shared)?;
-            }
-            Record::Key(key) => {
-                if let Some(credits) = &key.credits {
-                    let mut row = self.store.ledger(&key.id)?;
-                    row.ledger.adopt(credits, row.next_lease, now);
-                    self.store.put_ledger(&key.id, &row)?;
-                }
-            }
-            Record::Api(_) => {}
+            _ => return Ok(()),
         }
-        Ok(())
+        self.store.put_shared(&name, &shared)
+    }
+
+    fn adopt(&self, key: &KeyRecord, now: Millis) -> Result<(), String> {
+        let Some(credits) = &key.credits else {
+            return Ok(());
+        };
+        let mut row = self.store.ledger(&key.id)?;
+        row.ledger.adopt(credits, row.next_lease, now);
+        self.store.put_ledger(&key.id, &row)
     }
 }
 

@@ -9,7 +9,7 @@ use shared::read::{self, FromJson};
 use shared::record::KeyRecord;
 use shared::token::KeyHash;
 use shared::usage::UsageRow;
-use shared::write::{self, ToJson};
+use shared::write;
 use worker_sys::SqlStorage;
 
 const SCHEMA: &str = "
@@ -213,22 +213,27 @@ impl Store {
     /// All that a lease of a key is debited to, in one look: what is not there costs nothing.
     pub fn rows(&self, record: &KeyRecord) -> Result<Rows> {
         let identity = record.identity.as_deref().map(identity_row);
-        let names = [&record.id, identity.as_deref().unwrap_or(""), PLAN_ROW];
+        self.read([&record.id, identity.as_deref().unwrap_or(""), PLAN_ROW])
+    }
+
+    fn read(&self, names: [&str; 3]) -> Result<Rows> {
         let mut rows = Rows::default();
         for row in self.exec(
             "select key, next_lease, body from ledgers where key in (?, ?, ?)",
             &names.map(text),
         )? {
-            let body = row.get(2);
-            match as_text(row.first())? {
-                PLAN_ROW => rows.plan = Some(parse(body)?),
-                name if name == record.id => {
-                    rows.key = LedgerRow {
-                        next_lease: as_u64(row.get(1))?,
-                        ledger: parse(body)?,
-                    }
-                }
-                _ => rows.identity = Some(parse(body)?),
+            let (name, body) = (as_text(row.first())?, row.get(2));
+            if name == names[0] {
+                rows.key = LedgerRow {
+                    next_lease: as_u64(row.get(1))?,
+                    ledger: parse(body)?,
+                };
+            } else {
+                let place = match name {
+                    PLAN_ROW => &mut rows.plan,
+                    _ => &mut rows.identity,
+                };
+                *place = Some(parse(body)?);
             }
         }
         Ok(rows)
@@ -248,41 +253,30 @@ impl Store {
 
     /// The ledger of a key; a new one if it has none.
     pub fn ledger(&self, key: &str) -> Result<LedgerRow> {
-        let rows = self.exec(
-            "select next_lease, body from ledgers where key = ?",
-            &[text(key)],
-        )?;
-        match rows.first() {
-            None => Ok(LedgerRow::default()),
-            Some(row) => Ok(LedgerRow {
-                next_lease: as_u64(row.first())?,
-                ledger: parse(row.get(1))?,
-            }),
-        }
+        Ok(self.read([key, "", ""])?.key)
     }
 
     /// Keeps the ledger of a key.
     pub fn put_ledger(&self, key: &str, row: &LedgerRow) -> Result<()> {
-        self.put_row(key, row.next_lease, &row.ledger)
+        self.put_row(key, row.next_lease, &write::to_string(&row.ledger))
     }
 
     /// What keys share, by its row.
     pub fn shared(&self, name: &str) -> Result<Option<Shared>> {
-        let rows = self.exec("select body from ledgers where key = ?", &[text(name)])?;
-        rows.first().map(|r| parse(r.first())).transpose()
+        let rows = self.read(["", name, name])?;
+        Ok(rows.plan.or(rows.identity))
     }
 
     /// Keeps what keys share.
     pub fn put_shared(&self, name: &str, shared: &Shared) -> Result<()> {
-        self.put_row(name, 0, shared)
+        self.put_row(name, 0, &write::to_string(shared))
     }
 
-    fn put_row(&self, key: &str, next_lease: u64, body: &impl ToJson) -> Result<()> {
-        let body = write::to_string(body);
+    fn put_row(&self, key: &str, next_lease: u64, body: &str) -> Result<()> {
         self.exec(
             "insert into ledgers (key, next_lease, body) values (?, ?, ?)
              on conflict (key) do update set next_lease = excluded.next_lease, body = excluded.body",
-            &[text(key), int(next_lease), text(&body)],
+            &[text(key), int(next_lease), text(body)],
         )
         .map(drop)
     }

@@ -1,19 +1,20 @@
 //! The balance of a key's credits.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{MOST_TOLD, NEVER_MS, Standing};
 use crate::Millis;
+use crate::columns;
 use crate::policy::Policy;
-use crate::record::Credits;
+use crate::read::Misfit;
+use crate::record::{Credits, Interval, Refill};
 use crate::wire;
 
 /// What became of a key's credits. What is left is what was granted and topped up, less what was used.
 ///
 /// Refills need no push and no timer: whoever looks at the balance makes up for the one that was due. Several that were
 /// missed are one, since each tops up to the same amount.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Balance {
     /// As seen last; of one serial the most that was granted.
     terms: Credits,
@@ -28,27 +29,87 @@ pub struct Balance {
     since: u64,
 }
 
-wire!(Balance {
-    terms: "terms",
-    used: "used",
-    topped: "topped",
-    last_top: "lastTop",
-    topped_from: "toppedFrom",
-    settled_at: "settledAt",
-    since: "since",
-});
+wire!(Balance: Balance::from_text, "a balance" or Balance::NONE);
+
+impl Serialize for Balance {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.to_text())
+    }
+}
 
 impl Balance {
+    const NONE: Self = Self {
+        terms: Credits {
+            serial: 0,
+            granted: 0,
+            refill: None,
+        },
+        used: 0,
+        topped: 0,
+        last_top: 0,
+        topped_from: 0,
+        settled_at: 0,
+        since: 0,
+    };
+
+    fn to_text(&self) -> String {
+        let terms = &self.terms;
+        let refill = terms.refill.map_or([0, 0], |refill| {
+            [
+                1 + u64::from(refill.interval == Interval::Monthly),
+                refill.amount,
+            ]
+        });
+        let rows = [
+            [terms.serial, terms.granted],
+            refill,
+            [self.used, self.topped],
+            [self.last_top, self.topped_from],
+            [self.settled_at, self.since],
+        ];
+        columns::write(&mut rows.into_iter())
+    }
+
+    fn from_text(text: &str) -> Result<Self, Misfit> {
+        let rows = columns::read(text)?;
+        let [
+            [serial, granted],
+            [refills, amount],
+            [used, topped],
+            [last_top, topped_from],
+            [settled_at, since],
+        ] = *rows.as_slice()
+        else {
+            return Err(Misfit::wanted("a balance"));
+        };
+        let interval = match refills {
+            0 => None,
+            1 => Some(Interval::Daily),
+            _ => Some(Interval::Monthly),
+        };
+        Ok(Self {
+            terms: Credits {
+                serial,
+                granted,
+                refill: interval.map(|interval| Refill { amount, interval }),
+            },
+            used,
+            topped,
+            last_top,
+            topped_from,
+            settled_at,
+            since,
+        })
+    }
+
     /// A balance of which nothing is used. `lease` is the next lease's id.
     pub fn new(terms: &Credits, lease: u64, now: Millis) -> Self {
         Self {
             terms: terms.clone(),
-            used: 0,
-            topped: 0,
-            last_top: 0,
             topped_from: lease,
             settled_at: now,
             since: lease,
+            ..Self::NONE
         }
     }
 

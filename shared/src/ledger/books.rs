@@ -113,23 +113,18 @@ impl<'a> Books<'a> {
         }
     }
 
-    fn each_line(&self, see: &mut dyn FnMut(Line<'_>)) {
+    fn each_line(&self, see: &mut dyn FnMut(&Line<'_>)) {
         let own = Limits {
             rates: *self.limits,
             month: None,
         };
-        let identity = self.identity.as_ref().map(|(_, identity)| &**identity);
-        let lines = [
-            Some((Holder::Key, own, &self.key.counters)),
-            identity.map(|s| (Holder::Identity, s.limits, &s.counters)),
-            self.plan
-                .as_ref()
-                .map(|s| (Holder::Plan, s.limits, &s.counters)),
-        ];
-        for (holder, limits, counters) in lines.into_iter().flatten() {
-            for line in counters.lines(holder, &limits) {
-                see(line);
-            }
+        self.key.counters.each_line(Holder::Key, &own, see);
+        if let Some((_, identity)) = &self.identity {
+            let limits = &identity.limits;
+            identity.counters.each_line(Holder::Identity, limits, see);
+        }
+        if let Some(plan) = &self.plan {
+            plan.counters.each_line(Holder::Plan, &plan.limits, see);
         }
     }
 

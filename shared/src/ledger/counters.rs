@@ -103,21 +103,18 @@ impl Counters {
         }
     }
 
-    /// Those of a holder's windows that are limited.
-    pub fn lines<'a>(
-        &'a self,
-        holder: Holder,
-        limits: &Limits,
-    ) -> impl Iterator<Item = Line<'a>> + use<'a> {
-        let limits = *limits;
-        holder.windows().iter().filter_map(move |window| {
-            Some(Line {
-                policy: holder.policy(*window),
-                window: *window,
-                limit: limits.of(*window)?,
-                counter: self.of(*window),
-            })
-        })
+    /// Shows those of a holder's windows that are limited.
+    pub fn each_line(&self, holder: Holder, limits: &Limits, see: &mut dyn FnMut(&Line<'_>)) {
+        for window in holder.windows() {
+            if let Some(limit) = limits.of(*window) {
+                see(&Line {
+                    policy: holder.policy(*window),
+                    window: *window,
+                    limit,
+                    counter: self.of(*window),
+                });
+            }
+        }
     }
 
     fn of(&self, window: Window) -> &Counter {
@@ -150,6 +147,7 @@ impl Line<'_> {
             limit: self.limit.min(MOST_TOLD),
             left: self.limit.saturating_sub(used).min(MOST_TOLD),
             reset_in: match used {
+                0 if self.limit == 0 => NEVER_MS,
                 0 => 0,
                 _ => self
                     .counter

@@ -82,7 +82,7 @@ impl Serialize for OpenLeases {
 
 impl OpenLeases {
     fn to_text(&self) -> String {
-        columns::write(self.0.iter().map(|l| [l.id, l.packed(), l.end]))
+        columns::write(&mut self.0.iter().map(|l| [l.id, l.packed(), l.end]))
     }
 
     fn from_text(text: &str) -> Result<Self, Misfit> {

@@ -1,7 +1,9 @@
 //! No rolling minute, rolling hour or UTC day sees more than its limit, and all of the limit can be used.
 
 mod after_kill;
+mod credits;
 mod quota;
+mod shared_limits;
 
 use std::time::Duration;
 
@@ -16,7 +18,7 @@ const UNDER_LOSS: Duration = Duration::from_secs(5);
 /// How long the load goes on when the network is good again.
 const AFTERWARDS: Duration = Duration::from_secs(2);
 
-fn two_gates() -> WorldOptions {
+pub fn two_gates() -> WorldOptions {
     WorldOptions {
         edge: EdgeOptions {
             gates: 2,
@@ -118,7 +120,7 @@ async fn three_windows_are_taken_together_and_refused_requests_cost_nothing_in_a
 }
 
 /// Waits for the next UTC day if this one ends within `span`.
-async fn away_from_midnight(span: Duration) {
+pub async fn away_from_midnight(span: Duration) {
     let since_epoch = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap_or_default();
