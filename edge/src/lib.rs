@@ -17,5 +17,5 @@ mod config;
 mod gate;
 mod guard;
 mod kv;
-#[cfg(target_arch = "wasm32")]
+#[cfg(any(target_arch = "wasm32", test))]
 mod memory;
