@@ -6,6 +6,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use shared::problem::Problem;
+use utoipa::ToSchema;
 
 /// The answer to a request that failed.
 #[derive(Debug)]
@@ -37,11 +38,13 @@ pub enum ApiError {
 }
 
 /// What is wrong with one field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
-    /// Where: `routes[2].path`.
+    /// Where: `routes[2].path`. Empty: the body or the query string as a whole.
+    #[schema(examples("rateLimits.requestsPerMinute"))]
     pub field: String,
     /// What, for people.
+    #[schema(examples("must be 1 to 1000000000"))]
     pub detail: String,
 }
 
@@ -59,7 +62,10 @@ impl ApiError {
     pub fn no(thing: &str, id: &str) -> Self {
         // Only ids of ours are repeated: a path may hold anything, a token for example.
         let shown = id.len() <= 32 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        let is_id = shown && ["acc_", "api_", "key_"].iter().any(|p| id.starts_with(p));
+        let is_id = shown
+            && ["acc_", "api_", "imp_", "key_"]
+                .iter()
+                .any(|p| id.starts_with(p));
         Self::NotFound(if is_id {
             format!("There is no {thing} {id}")
         } else {
@@ -67,7 +73,8 @@ impl ApiError {
         })
     }
 
-    fn problem(&self) -> Problem {
+    /// The body to be, but for the request's id.
+    pub fn problem(&self) -> Problem {
         match self {
             Self::Unauthorized(detail) => {
                 Problem::new(401, "unauthorized", "Unauthorized", *detail)
@@ -157,10 +164,33 @@ impl IntoResponse for ApiError {
 
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
-        match error {
-            sqlx::Error::PoolTimedOut => Self::Unavailable,
-            other => Self::Internal(other.into()),
+        if is_passing(&error) {
+            tracing::warn!(error = error.to_string(), "the database can't be reached");
+            Self::Unavailable
+        } else {
+            Self::Internal(error.into())
         }
+    }
+}
+
+/// Whether a later attempt may succeed: the database is out of reach, overloaded, or stopped waiting for a lock.
+fn is_passing(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_) => true,
+        sqlx::Error::Database(cause) => cause.code().is_some_and(|code| {
+            // PostgreSQL: serialization failure, deadlock, lock or statement timeout, and class 57P, a server that is
+            // shutting down or starting; SQLite: busy.
+            matches!(
+                code.as_ref(),
+                "40001" | "40P01" | "55P03" | "57014" | "5" | "517"
+            ) || code.starts_with("57P")
+                || code.starts_with("08")
+        }),
+        _ => false,
     }
 }
 

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Parser;
 use keyward::bootstrap;
+use keyward::cli;
 use keyward::clock::{Clock, SystemClock};
 use keyward::config::{BootstrapArgs, Cli, Command, DatabaseArgs, ServeArgs};
 use keyward::logging;
+use keyward::scan;
 use keyward::server::Server;
 use keyward::store::Store;
 use tokio::signal::unix::{SignalKind, signal};
@@ -16,9 +18,10 @@ use tokio::signal::unix::{SignalKind, signal};
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    logging::start();
     let outcome = match cli.command {
-        Command::Serve(args) => serve(args).await,
+        Command::Scan(args) => return scan::run(&args),
+        Command::Client(command) => return cli::run(command).await,
+        Command::Serve(args) => serve(*args).await,
         Command::Migrate(args) => migrate(args).await,
         Command::Bootstrap(args) => bootstrap(args).await,
     };
@@ -32,6 +35,7 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(args: ServeArgs) -> anyhow::Result<()> {
+    logging::start();
     let config = args.check()?;
     let mut terminate = signal(SignalKind::terminate()).context("signals can't be watched")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("signals can't be watched")?;
@@ -47,6 +51,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
 }
 
 async fn migrate(args: DatabaseArgs) -> anyhow::Result<()> {
+    logging::start();
     let store = Store::open(&args.database_url).await?;
     store.migrate().await?;
     store.close().await;
@@ -55,6 +60,7 @@ async fn migrate(args: DatabaseArgs) -> anyhow::Result<()> {
 }
 
 async fn bootstrap(args: BootstrapArgs) -> anyhow::Result<()> {
+    logging::start();
     let store = Store::open(&args.database.database_url).await?;
     store.migrate().await?;
     let token = bootstrap::first_token(&store, args.force, SystemClock.now()).await?;

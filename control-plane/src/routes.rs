@@ -1,62 +1,127 @@
 //! The HTTP API: one resource, one file.
+//!
+//! # How a route is written
+//!
+//! No route exists without its documentation and the management permission that it needs: [`Routes`] takes nothing else
+//! than handlers with `#[utoipa::path]`, which stands right above the handler.
+//!
+//! ```ignore
+//! /// List keys
+//! ///
+//! /// Those of the caller's account and of the accounts below it, newest first.
+//! #[utoipa::path(
+//!     get, path = "/keys", operation_id = "listKeys", tag = "Keys",
+//!     params(ListKeys),
+//!     responses((status = 200, description = "A page of keys.", body = Page<KeyView>), NotFound),
+//!     security(("adminToken" = ["keys.read"])),
+//! )]
+//! async fn list(…)
+//! ```
+//!
+//! - The first line of the doc comment is the summary, without a full stop; the rest is the description.
+//! - `security` is `("adminToken" = ["<permission>"])` with exactly one permission; `("edgeSignature" = [])` or the like for what an
+//!   edge signs; `()` for everybody, which a test allows to a few paths by name.
+//! - `responses` lists the answer of success and the failures that are the operation's own, by their names in
+//!   [`crate::openapi::answers`] (`Conflict`; `NotFound` for an id in body or query). What follows from the extractors is
+//!   added to every operation: 401, 403 and 503 by the permission, 404 by an id in the path, 422 by a query string, 400, 413,
+//!   415 and 422 by a body.
+//! - `request_body(content = …, examples(…))`: the examples are sent to a real server by a test, which must accept them.
+//!   Answers need none: theirs are composed from the examples of their members.
+//! - Types derive `ToSchema`, query strings `IntoParams`. A name must be the type's alone: of two schemas with one name
+//!   the second is lost; views go by `#[schema(as = Key)]`. Bounds come from the constants of the checks:
+//!   `#[schema(value_type = KeyName)]` names a value that [`crate::openapi::schema`] describes with them; those of many
+//!   resources are in [`crate::openapi::names`]. With `value_type`, a field read by `given` is `T`, one that may be `null` is
+//!   `Option<T>`; of an answer, `Option<T>` with `required`. In parameters values are `inline`: `("id" = inline(KeyId), Path)`.
 
 mod accounts;
 mod apis;
+mod docs;
 mod edge_usage;
+mod explain;
 mod health;
+mod imports;
 mod keys;
+mod leaks;
 mod presets;
 
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
-use axum::middleware::from_fn;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{Method, StatusCode};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::timeout::TimeoutLayer;
+use utoipa::openapi::OpenApi;
 
 use crate::error::ApiError;
 use crate::http::body::MAX_ADMIN_BODY;
-use crate::http::finish;
+use crate::http::finish::{self, Finish};
+use crate::openapi::Routes;
 use crate::state::AppState;
 
 /// The longest that a request may take, its body included.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The whole API.
-pub fn router(state: AppState) -> Router {
-    let v1 = Router::new()
+pub fn router(state: AppState, finish: Finish) -> Router {
+    let (routes, _) = routes().build();
+    let all = routes
+        .fallback(|| async { ApiError::NotFound("There is nothing at this path".to_owned()) })
+        .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed });
+    layered(all, TIMEOUT, finish).with_state(state)
+}
+
+/// The documentation of the whole API.
+pub fn document() -> OpenApi {
+    let (_, document) = routes().build();
+    document
+}
+
+fn routes() -> Routes {
+    let v1 = Routes::new()
         .merge(accounts::router())
         .merge(apis::router())
         .merge(keys::router())
         .merge(presets::router())
+        .merge(explain::router())
+        .merge(leaks::router())
+        .merge(imports::router())
         .merge(edge_usage::router());
-    let all = Router::new()
+    Routes::new()
         .merge(health::router())
+        .merge(docs::router())
         .nest("/v1", v1)
-        .fallback(|| async { ApiError::NotFound("There is nothing at this path".to_owned()) })
-        .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed });
-    layered(all, TIMEOUT).with_state(state)
 }
 
 /// Puts around the routes what every request goes through; the last is the outermost.
-fn layered<S: Clone + Send + Sync + 'static>(routes: Router<S>, timeout: Duration) -> Router<S> {
+fn layered<S: Clone + Send + Sync + 'static>(
+    routes: Router<S>,
+    timeout: Duration,
+    finish: Finish,
+) -> Router<S> {
     routes
         .route_layer(from_fn(finish::note_route))
         .layer(DefaultBodyLimit::max(MAX_ADMIN_BODY))
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::SERVICE_UNAVAILABLE,
-            timeout,
-        ))
+        .layer(from_fn_with_state(timeout, limit_time))
         .layer(CatchPanicLayer::new())
-        .layer(from_fn(finish::layer))
+        .layer(from_fn_with_state(finish, finish::layer))
+}
+
+/// Gives a request up that takes too long. An import takes as long as its lines keep coming, which it sees to itself.
+async fn limit_time(State(timeout): State<Duration>, request: Request, next: Next) -> Response {
+    if request.method() == Method::POST && request.uri().path() == "/v1/imports" {
+        return next.run(request).await;
+    }
+    match tokio::time::timeout(timeout, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use axum::body::{Body, to_bytes};
-    use axum::extract::Request;
     use axum::routing::get;
     use serde_json::Value;
     use tower::ServiceExt;
@@ -67,12 +132,24 @@ mod tests {
         panic!("a secret")
     }
 
+    #[tokio::test]
+    async fn browsers_are_told_to_keep_to_tls_only_where_a_proxy_speaks_it() {
+        for behind_tls in [false, true] {
+            let routes: Router = Router::new().route("/", get(async || "page"));
+            let app = layered(routes, TIMEOUT, Finish { behind_tls });
+            let request = Request::get("/").body(Body::empty()).unwrap();
+            let response = app.oneshot(request).await.unwrap();
+            let told = response.headers().get("strict-transport-security");
+            assert_eq!(told.is_some_and(|v| v == "max-age=31536000"), behind_tls);
+        }
+    }
+
     async fn problem(path: &str) -> (u16, Value) {
         let routes: Router = Router::new()
             .route("/panics", get(panics))
             .route("/hangs", get(std::future::pending::<()>));
         let request = Request::get(path).body(Body::empty()).unwrap();
-        let app = layered(routes, Duration::from_millis(20));
+        let app = layered(routes, Duration::from_millis(20), Finish::default());
         let response = app.oneshot(request).await.unwrap();
         let status = response.status().as_u16();
         assert_eq!(

@@ -1,97 +1,85 @@
 //! The database: one file for each kind of row.
 //!
-//! Queries are static texts with `$1` in the subset of SQL that SQLite and PostgreSQL share; the only place that
-//! names a database is this file. Every write goes through the one connection of `writer`, so that a transaction
-//! that reads and then writes sees no other in between, and writers wait for each other in the order they came.
+//! Queries are static texts with `$1` in the subset of SQL that SQLite and PostgreSQL share (see [`sql`]); the only places
+//! that name a database are that file, [`sqlite`] and [`postgres`]. Of changes there is one at a time (see [`Change`]), so a
+//! transaction that reads and then writes sees no other in between.
 
 pub mod accounts;
 pub mod admin_tokens;
 pub mod apis;
 mod change;
+pub mod imports;
 pub mod key_list;
 pub mod keys;
 pub mod outbox;
+mod postgres;
 pub mod snapshot;
+mod sql;
+mod sqlite;
 pub mod targets;
 pub mod usage;
 
-use std::fs::OpenOptions;
-use std::io::ErrorKind;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
-use std::str::FromStr;
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use shared::Millis;
 use sqlx::migrate::Migrator;
-use sqlx::pool::PoolConnection;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
 
 pub use change::{Change, Committed};
+pub use sql::{Column, Conn, FromRow, Query, Row, query, query_of};
 
-/// The database in use.
-pub type Engine = Sqlite;
-/// A connection, inside a transaction or not.
-pub type Conn = SqliteConnection;
-/// A transaction that may write.
-pub type Tx = Transaction<'static, Engine>;
-
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
-/// How long a statement waits for another process's writer.
-const BUSY: Duration = Duration::from_secs(5);
 /// How long a request waits for its turn.
 const ACQUIRE: Duration = Duration::from_secs(10);
-const READERS: u32 = 8;
 
 /// The database's connections; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Store {
-    readers: SqlitePool,
-    writer: SqlitePool,
+pub enum Store {
+    /// A file.
+    Sqlite(sqlite::Pools),
+    /// A server.
+    Postgres(sqlx::PgPool),
+}
+
+/// A transaction that may write. Dropped without [`Tx::commit`], it changes nothing.
+#[derive(Debug)]
+pub struct Tx(Conn);
+
+impl Deref for Tx {
+    type Target = Conn;
+
+    fn deref(&self) -> &Conn {
+        &self.0
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut Conn {
+        &mut self.0
+    }
+}
+
+impl Tx {
+    /// Makes it durable.
+    ///
+    /// # Errors
+    /// When the commit fails: nothing is changed then.
+    pub async fn commit(self) -> sqlx::Result<()> {
+        self.0.commit().await
+    }
 }
 
 impl Store {
-    /// Opens the database that a URL names, and makes the file if it is missing.
+    /// Opens the database that a URL names. An SQLite file is made if it is missing.
     ///
     /// # Errors
-    /// For other kinds of databases, and when the file can't be opened.
+    /// For other kinds of databases, and when it can't be opened.
     pub async fn open(url: &str) -> anyhow::Result<Self> {
-        if !url.starts_with("sqlite:") {
-            bail!(
-                "the database URL must begin with sqlite:// (other databases are not supported yet)"
-            );
+        match url.split_once(':') {
+            Some(("sqlite", _)) => sqlite::open(url).await.map(Self::Sqlite),
+            Some(("postgres" | "postgresql", _)) => postgres::open(url).await.map(Self::Postgres),
+            _ => bail!("the database URL must begin with sqlite:// or postgres://"),
         }
-        if url.contains(":memory:") || url.contains("mode=memory") {
-            bail!("the database must be a file: in memory it would be lost");
-        }
-        let options = SqliteConnectOptions::from_str(url)
-            .context("the database URL can't be read")?
-            .create_if_missing(true)
-            .foreign_keys(true)
-            .busy_timeout(BUSY)
-            .journal_mode(SqliteJournalMode::Wal)
-            // A change that was answered must survive a power cut.
-            .synchronous(SqliteSynchronous::Full);
-        let file = options.get_filename().to_owned();
-        make_private(&file).with_context(|| format!("{} can't be made", file.display()))?;
-        let pool = |size| {
-            SqlitePoolOptions::new()
-                .max_connections(size)
-                .acquire_timeout(ACQUIRE)
-                .test_before_acquire(false)
-        };
-        let shown = file.display();
-        let writer = pool(1)
-            .connect_with(options.clone().optimize_on_close(true, None))
-            .await
-            .with_context(|| format!("the database {shown} can't be opened"))?;
-        let readers = pool(READERS)
-            .connect_with(options.pragma("query_only", "on"))
-            .await
-            .with_context(|| format!("the database {shown} can't be opened"))?;
-        Ok(Self { readers, writer })
     }
 
     /// Brings the tables up to date.
@@ -99,19 +87,34 @@ impl Store {
     /// # Errors
     /// When a migration fails, or the database was used by a newer version.
     pub async fn migrate(&self) -> anyhow::Result<()> {
-        MIGRATIONS
-            .run(&self.writer)
-            .await
-            .context("the database can't be brought up to date")
+        match self {
+            Self::Sqlite(pools) => sqlite::MIGRATIONS.run(&pools.writer).await,
+            Self::Postgres(pool) => postgres::MIGRATIONS.run(pool).await,
+        }
+        .context("the database can't be brought up to date")
+    }
+
+    fn migrations(&self) -> &'static Migrator {
+        match self {
+            Self::Sqlite(_) => &sqlite::MIGRATIONS,
+            Self::Postgres(_) => &postgres::MIGRATIONS,
+        }
     }
 
     /// Whether the database answers and has every migration.
     pub async fn is_ready(&self) -> bool {
-        let latest = MIGRATIONS.iter().map(|m| m.version).max().unwrap_or(0);
-        let applied: sqlx::Result<Option<i64>> =
-            sqlx::query_scalar("select max(version) from _sqlx_migrations where success")
-                .fetch_one(&self.readers)
-                .await;
+        let latest = self
+            .migrations()
+            .iter()
+            .map(|m| m.version)
+            .max()
+            .unwrap_or(0);
+        let Ok(mut conn) = self.read().await else {
+            return false;
+        };
+        let applied = query("select max(version) from _sqlx_migrations where success")
+            .fetch_one::<Option<i64>>(&mut conn)
+            .await;
         applied.is_ok_and(|version| version.is_some_and(|v| v >= latest))
     }
 
@@ -119,38 +122,31 @@ impl Store {
     ///
     /// # Errors
     /// When none is free in time.
-    pub async fn read(&self) -> sqlx::Result<PoolConnection<Engine>> {
-        self.readers.acquire().await
+    pub async fn read(&self) -> sqlx::Result<Conn> {
+        match self {
+            Self::Sqlite(pools) => pools.read().await,
+            Self::Postgres(pool) => postgres::read(pool).await,
+        }
     }
 
-    /// A transaction to write with; no other can begin until it ends.
+    /// A transaction to write with. On SQLite no other can begin until it ends.
     ///
     /// # Errors
     /// When the turn does not come in time.
     pub async fn write(&self) -> sqlx::Result<Tx> {
-        self.writer.begin_with("begin immediate").await
+        match self {
+            Self::Sqlite(pools) => pools.write().await,
+            Self::Postgres(pool) => postgres::write(pool).await,
+        }
+        .map(Tx)
     }
 
     /// Closes every connection, after the work under way.
     pub async fn close(&self) {
-        self.readers.close().await;
-        self.writer.close().await;
-    }
-}
-
-/// Makes an empty database file that only this user can read. SQLite gives its side files the same mode.
-fn make_private(file: &Path) -> std::io::Result<()> {
-    if let Some(folder) = file.parent().filter(|f| !f.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder)?;
-    }
-    match OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(file)
-    {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
+        match self {
+            Self::Sqlite(pools) => pools.close().await,
+            Self::Postgres(pool) => pool.close().await,
+        }
     }
 }
 
@@ -169,18 +165,58 @@ pub fn time_from_db(number: Option<i64>) -> Option<Millis> {
     number.map(from_db)
 }
 
-/// JSON text of a column. A failure means that the database was changed by other hands.
-pub(crate) fn json_column<T: serde::de::DeserializeOwned>(
-    name: &str,
-    text: &str,
-) -> sqlx::Result<T> {
-    serde_json::from_str(text).map_err(|error| sqlx::Error::ColumnDecode {
-        index: name.to_owned(),
-        source: error.into(),
-    })
-}
-
 /// JSON text for a column.
 pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> sqlx::Result<String> {
     serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a migration says of tables and columns, without what each database says in its own way: indexes, triggers and
+    /// the order of texts.
+    fn tables(sql: &str) -> Vec<String> {
+        let lines = sql
+            .lines()
+            .map(|l| l.split("--").next().unwrap_or_default());
+        let text = lines
+            .collect::<Vec<_>>()
+            .join(" ")
+            .replace(" collate \"C\"", "");
+        let statements = text
+            .split(';')
+            .map(|s| s.split_whitespace().collect::<Vec<_>>().join(" "));
+        statements
+            .filter(|s| s.starts_with("create table") || s.starts_with("alter table"))
+            .collect()
+    }
+
+    #[test]
+    fn both_databases_get_the_same_tables_from_migrations_of_the_same_numbers() {
+        let names = |migrator: &Migrator| -> Vec<(i64, String)> {
+            let named = migrator
+                .iter()
+                .map(|m| (m.version, m.description.to_string()));
+            named.collect()
+        };
+        assert_eq!(names(&sqlite::MIGRATIONS), names(&postgres::MIGRATIONS));
+        for (one, other) in sqlite::MIGRATIONS.iter().zip(postgres::MIGRATIONS.iter()) {
+            assert_eq!(
+                tables(one.sql.as_str()),
+                tables(other.sql.as_str()),
+                "{}",
+                one.version
+            );
+        }
+        assert!(
+            !tables(
+                sqlite::MIGRATIONS
+                    .iter()
+                    .next()
+                    .map_or("", |m| m.sql.as_str())
+            )
+            .is_empty()
+        );
+    }
 }

@@ -2,11 +2,9 @@
 
 use shared::Millis;
 use shared::account::AccountRecord;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, Row};
 
 use crate::http::page::PageRequest;
-use crate::store::{Conn, from_db, to_db};
+use crate::store::{Conn, FromRow, Row, from_db, query, to_db};
 
 /// An account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,17 +27,17 @@ pub struct Account {
     pub deleted: bool,
 }
 
-impl FromRow<'_, SqliteRow> for Account {
-    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+impl FromRow for Account {
+    fn from_row(row: &Row) -> sqlx::Result<Self> {
         Ok(Self {
-            id: row.try_get("id")?,
-            parent_id: row.try_get("parent_id")?,
-            name: row.try_get("name")?,
-            token_prefix: row.try_get("token_prefix")?,
-            version: from_db(row.try_get("version")?),
-            created_at: from_db(row.try_get("created_at")?),
-            updated_at: from_db(row.try_get("updated_at")?),
-            deleted: row.try_get::<Option<i64>, _>("deleted_at")?.is_some(),
+            id: row.get("id")?,
+            parent_id: row.get("parent_id")?,
+            name: row.get("name")?,
+            token_prefix: row.get("token_prefix")?,
+            version: from_db(row.get("version")?),
+            created_at: from_db(row.get("created_at")?),
+            updated_at: from_db(row.get("updated_at")?),
+            deleted: row.get::<Option<i64>>("deleted_at")?.is_some(),
         })
     }
 }
@@ -62,7 +60,7 @@ impl Account {
 /// # Errors
 /// When the rows can't be written.
 pub async fn insert(conn: &mut Conn, account: &Account) -> sqlx::Result<()> {
-    sqlx::query(
+    query(
         "insert into accounts (id, parent_id, name, token_prefix, version, created_at, updated_at)
          values ($1, $2, $3, $4, $5, $6, $7)",
     )
@@ -73,13 +71,13 @@ pub async fn insert(conn: &mut Conn, account: &Account) -> sqlx::Result<()> {
     .bind(to_db(account.version))
     .bind(to_db(account.created_at))
     .bind(to_db(account.updated_at))
-    .execute(&mut *conn)
+    .execute(conn)
     .await?;
-    sqlx::query("insert into account_tree (ancestor_id, account_id, depth) values ($1, $1, 0)")
+    query("insert into account_tree (ancestor_id, account_id, depth) values ($1, $1, 0)")
         .bind(&account.id)
-        .execute(&mut *conn)
+        .execute(conn)
         .await?;
-    sqlx::query(
+    query(
         "insert into account_tree (ancestor_id, account_id, depth)
          select ancestor_id, $1, depth + 1 from account_tree where account_id = $2",
     )
@@ -95,7 +93,7 @@ pub async fn insert(conn: &mut Conn, account: &Account) -> sqlx::Result<()> {
 /// # Errors
 /// When the row can't be written.
 pub async fn update(conn: &mut Conn, account: &Account) -> sqlx::Result<()> {
-    sqlx::query(
+    query(
         "update accounts set name = $2, token_prefix = $3, version = $4, updated_at = $5, deleted_at = $6
          where id = $1",
     )
@@ -115,7 +113,7 @@ pub async fn update(conn: &mut Conn, account: &Account) -> sqlx::Result<()> {
 /// # Errors
 /// When the row can't be read.
 pub async fn exists(conn: &mut Conn, id: &str) -> sqlx::Result<bool> {
-    let found: Option<i64> = sqlx::query_scalar("select 1 from accounts where id = $1")
+    let found: Option<i64> = query("select cast(1 as bigint) from accounts where id = $1")
         .bind(id)
         .fetch_optional(conn)
         .await?;
@@ -127,7 +125,7 @@ pub async fn exists(conn: &mut Conn, id: &str) -> sqlx::Result<bool> {
 /// # Errors
 /// When the row can't be read.
 pub async fn root(conn: &mut Conn) -> sqlx::Result<Option<Account>> {
-    sqlx::query_as(
+    query(
         "select * from accounts where parent_id is null and deleted_at is null order by created_at limit 1",
     )
     .fetch_optional(conn)
@@ -139,7 +137,7 @@ pub async fn root(conn: &mut Conn) -> sqlx::Result<Option<Account>> {
 /// # Errors
 /// When the row can't be read.
 pub async fn find(conn: &mut Conn, holder: &str, id: &str) -> sqlx::Result<Option<Account>> {
-    sqlx::query_as(
+    query(
         "select a.* from accounts a join account_tree t on t.account_id = a.id
          where t.ancestor_id = $1 and a.id = $2 and a.deleted_at is null",
     )
@@ -149,12 +147,23 @@ pub async fn find(conn: &mut Conn, holder: &str, id: &str) -> sqlx::Result<Optio
     .await
 }
 
+/// The account `id`, wherever it stands, unless it is deleted.
+///
+/// # Errors
+/// When the row can't be read.
+pub async fn by_id(conn: &mut Conn, id: &str) -> sqlx::Result<Option<Account>> {
+    query("select * from accounts where id = $1 and deleted_at is null")
+        .bind(id)
+        .fetch_optional(conn)
+        .await
+}
+
 /// The accounts above one, root first.
 ///
 /// # Errors
 /// When the rows can't be read.
 pub async fn ancestors(conn: &mut Conn, id: &str) -> sqlx::Result<Vec<String>> {
-    sqlx::query_scalar(
+    query(
         "select ancestor_id from account_tree where account_id = $1 and depth > 0 order by depth desc",
     )
     .bind(id)
@@ -172,7 +181,7 @@ pub async fn list(
     parent: Option<&str>,
     page: &PageRequest,
 ) -> sqlx::Result<Vec<Account>> {
-    sqlx::query_as(
+    query(
         "select a.* from accounts a join account_tree t on t.account_id = a.id
          where t.ancestor_id = $1 and a.deleted_at is null
            and (cast($2 as text) is null or a.parent_id = $2)
@@ -193,7 +202,7 @@ pub async fn list(
 /// # Errors
 /// When the rows can't be read.
 pub async fn content(conn: &mut Conn, id: &str) -> sqlx::Result<Option<String>> {
-    sqlx::query_scalar(
+    query(
         "select kind from (
            select 1 as place, 'subaccounts' as kind from accounts where parent_id = $1 and deleted_at is null
            union all

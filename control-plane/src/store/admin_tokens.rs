@@ -4,7 +4,7 @@ use shared::Millis;
 use shared::secret::constant_time_eq;
 
 use crate::admin_token::AdminToken;
-use crate::store::{Conn, time_from_db, to_db};
+use crate::store::{Conn, query, time_from_db, to_db};
 
 /// Its use is noted at most this often, so that reading does not become writing. In milliseconds.
 const USE_STEP: Millis = 60_000;
@@ -29,7 +29,7 @@ pub async fn insert(
     name: &str,
     now: Millis,
 ) -> sqlx::Result<bool> {
-    let done = sqlx::query(
+    let added = query(
         "insert into admin_tokens (hash, account_id, name, created_at) values ($1, $2, $3, $4)
          on conflict (hash) do nothing",
     )
@@ -39,7 +39,7 @@ pub async fn insert(
     .bind(to_db(now))
     .execute(conn)
     .await?;
-    Ok(done.rows_affected() > 0)
+    Ok(added > 0)
 }
 
 /// How many tokens there are.
@@ -47,7 +47,7 @@ pub async fn insert(
 /// # Errors
 /// When the rows can't be read.
 pub async fn count(conn: &mut Conn) -> sqlx::Result<i64> {
-    sqlx::query_scalar("select count(*) from admin_tokens")
+    query("select count(*) from admin_tokens")
         .fetch_one(conn)
         .await
 }
@@ -62,7 +62,7 @@ pub async fn find(
     now: Millis,
 ) -> sqlx::Result<Option<Holder>> {
     let hash = token.hash();
-    let row: Option<(String, String, Option<i64>, Option<i64>)> = sqlx::query_as(
+    let row: Option<(String, String, Option<i64>, Option<i64>)> = query(
         "select t.hash, t.account_id, t.last_used_at, t.expires_at
          from admin_tokens t join accounts a on a.id = t.account_id
          where t.hash = $1 and a.deleted_at is null",
@@ -85,7 +85,7 @@ pub async fn find(
 /// # Errors
 /// When the row can't be written.
 pub async fn used(conn: &mut Conn, token: &AdminToken, now: Millis) -> sqlx::Result<()> {
-    sqlx::query("update admin_tokens set last_used_at = $2 where hash = $1")
+    query("update admin_tokens set last_used_at = $2 where hash = $1")
         .bind(token.hash())
         .bind(to_db(now))
         .execute(conn)

@@ -6,11 +6,9 @@ use shared::record::{
     ApiRecord, CorsPolicy, Endpoint, OnGuardFailure, Unlisted, default_upstream_timeout,
 };
 use shared::route::Route;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, Row};
 
 use crate::http::page::PageRequest;
-use crate::store::{Conn, from_db, json_column, to_db, to_json};
+use crate::store::{Conn, FromRow, Row, from_db, query, to_db, to_json};
 
 /// An API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,17 +65,17 @@ impl Default for ApiSettings {
     }
 }
 
-impl FromRow<'_, SqliteRow> for Api {
-    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+impl FromRow for Api {
+    fn from_row(row: &Row) -> sqlx::Result<Self> {
         Ok(Self {
-            id: row.try_get("id")?,
-            account_id: row.try_get("account_id")?,
-            name: row.try_get("name")?,
-            settings: json_column("settings", row.try_get("settings")?)?,
-            version: from_db(row.try_get("version")?),
-            created_at: from_db(row.try_get("created_at")?),
-            updated_at: from_db(row.try_get("updated_at")?),
-            deleted: row.try_get::<Option<i64>, _>("deleted_at")?.is_some(),
+            id: row.get("id")?,
+            account_id: row.get("account_id")?,
+            name: row.get("name")?,
+            settings: row.json("settings")?,
+            version: from_db(row.get("version")?),
+            created_at: from_db(row.get("created_at")?),
+            updated_at: from_db(row.get("updated_at")?),
+            deleted: row.get::<Option<i64>>("deleted_at")?.is_some(),
         })
     }
 }
@@ -113,7 +111,7 @@ impl Api {
 /// # Errors
 /// When the row can't be written.
 pub async fn insert(conn: &mut Conn, api: &Api) -> sqlx::Result<()> {
-    sqlx::query(
+    query(
         "insert into apis (id, account_id, name, settings, version, created_at, updated_at)
          values ($1, $2, $3, $4, $5, $6, $7)",
     )
@@ -134,7 +132,7 @@ pub async fn insert(conn: &mut Conn, api: &Api) -> sqlx::Result<()> {
 /// # Errors
 /// When the row can't be written.
 pub async fn update(conn: &mut Conn, api: &Api) -> sqlx::Result<()> {
-    sqlx::query(
+    query(
         "update apis set name = $2, settings = $3, version = $4, updated_at = $5, deleted_at = $6 where id = $1",
     )
     .bind(&api.id)
@@ -157,19 +155,19 @@ pub async fn claim_hosts(
     api_id: &str,
     hosts: &[String],
 ) -> sqlx::Result<Option<String>> {
-    sqlx::query("delete from api_hosts where api_id = $1")
+    query("delete from api_hosts where api_id = $1")
         .bind(api_id)
-        .execute(&mut *conn)
+        .execute(conn)
         .await?;
     for host in hosts {
-        let done = sqlx::query(
+        let added = query(
             "insert into api_hosts (host, api_id) values ($1, $2) on conflict (host) do nothing",
         )
         .bind(host)
         .bind(api_id)
-        .execute(&mut *conn)
+        .execute(conn)
         .await?;
-        if done.rows_affected() == 0 {
+        if added == 0 {
             return Ok(Some(host.clone()));
         }
     }
@@ -181,7 +179,7 @@ pub async fn claim_hosts(
 /// # Errors
 /// When the row can't be read.
 pub async fn find(conn: &mut Conn, holder: &str, id: &str) -> sqlx::Result<Option<Api>> {
-    sqlx::query_as(
+    query(
         "select a.* from apis a join account_tree t on t.account_id = a.account_id
          where t.ancestor_id = $1 and a.id = $2 and a.deleted_at is null",
     )
@@ -189,6 +187,17 @@ pub async fn find(conn: &mut Conn, holder: &str, id: &str) -> sqlx::Result<Optio
     .bind(id)
     .fetch_optional(conn)
     .await
+}
+
+/// The API that answers for a host as it stands in an endpoint, in whatever account.
+///
+/// # Errors
+/// When the row can't be read.
+pub async fn by_host(conn: &mut Conn, host: &str) -> sqlx::Result<Option<Api>> {
+    query("select a.* from api_hosts h join apis a on a.id = h.api_id where h.host = $1")
+        .bind(host)
+        .fetch_optional(conn)
+        .await
 }
 
 /// A page of the APIs of `holder` and of the accounts below it, or of one account alone.
@@ -201,7 +210,7 @@ pub async fn list(
     account: Option<&str>,
     page: &PageRequest,
 ) -> sqlx::Result<Vec<Api>> {
-    sqlx::query_as(
+    query(
         "select a.* from apis a join account_tree t on t.account_id = a.account_id
          where t.ancestor_id = $1 and a.deleted_at is null
            and (cast($2 as text) is null or a.account_id = $2)

@@ -6,13 +6,22 @@ use shared::record::Record;
 use crate::store::accounts::{self, Account};
 use crate::store::apis::Api;
 use crate::store::keys::{self, Key};
-use crate::store::{Conn, Store, Tx, outbox};
+use crate::store::{Conn, Store, Tx, from_db, outbox, query, to_db};
 
 /// A transaction under way. Dropped without [`Change::commit`], it changes nothing.
+///
+/// Versions of all records come from one counter of the database, which only grows and never lags behind the clock.
+/// So of any two records the one that was changed later has the higher version, also after a backup was restored; and
+/// since a change holds the counter until it is committed, versions are in the order of commits.
 #[derive(Debug)]
 pub struct Change {
     tx: Tx,
     now: Millis,
+    /// The counter as the database has it.
+    written: u64,
+    /// The next version.
+    next: u64,
+    /// The version of the last record that was put on its way; 0: none.
     seq: u64,
 }
 
@@ -27,11 +36,30 @@ impl Change {
     /// # Errors
     /// When the turn does not come in time.
     pub async fn begin(store: &Store, now: Millis) -> sqlx::Result<Self> {
+        let mut tx = store.write().await?;
+        // The first statement: it waits here for a change that another process has under way.
+        let counter: i64 = query(
+            "update counters set value = case when value >= $1 then value + 1 else $1 end
+             where name = 'outbox_seq' returning value",
+        )
+        .bind(to_db(now))
+        .fetch_one(&mut tx)
+        .await?;
+        let counter = from_db(counter);
         Ok(Self {
-            tx: store.write().await?,
+            tx,
             now,
+            written: counter,
+            next: counter,
             seq: 0,
         })
+    }
+
+    /// A version for a record: higher than any before.
+    pub fn next_version(&mut self) -> u64 {
+        let version = self.next;
+        self.next += 1;
+        version
     }
 
     /// The connection, for reading and writing rows.
@@ -75,15 +103,22 @@ impl Change {
     }
 
     async fn publish(&mut self, record: &Record) -> sqlx::Result<()> {
-        self.seq = outbox::append(&mut self.tx, record, self.now).await?;
-        Ok(())
+        self.seq = record.version();
+        outbox::append(&mut self.tx, record, self.now).await
     }
 
     /// Makes the change durable, its records with it.
     ///
     /// # Errors
     /// When the commit fails: nothing is changed then.
-    pub async fn commit(self) -> sqlx::Result<Committed> {
+    pub async fn commit(mut self) -> sqlx::Result<Committed> {
+        let last = self.next.saturating_sub(1);
+        if last > self.written {
+            query("update counters set value = $1 where name = 'outbox_seq'")
+                .bind(to_db(last))
+                .execute(&mut self.tx)
+                .await?;
+        }
         self.tx.commit().await?;
         Ok(Committed(self.seq))
     }

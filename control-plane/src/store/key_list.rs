@@ -1,12 +1,10 @@
 //! Lists of keys: filtered, newest first, each with the status that people see.
 
 use shared::Millis;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, Row};
 
 use crate::http::page::PageRequest;
 use crate::store::keys::Key;
-use crate::store::{Conn, to_db};
+use crate::store::{Conn, FromRow, Row, query, to_db};
 
 /// A key counts as throttled for this long after a refusal for its limits, in milliseconds.
 const THROTTLED_FOR: Millis = 60_000;
@@ -60,11 +58,11 @@ pub struct ListedKey {
     pub status: KeyStatus,
 }
 
-impl FromRow<'_, SqliteRow> for ListedKey {
-    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+impl FromRow for ListedKey {
+    fn from_row(row: &Row) -> sqlx::Result<Self> {
         Ok(Self {
             key: Key::from_row(row)?,
-            status: KeyStatus::of(row.try_get("status")?),
+            status: KeyStatus::of(&row.get::<String>("status")?),
         })
     }
 }
@@ -97,7 +95,7 @@ pub async fn list(
     page: &PageRequest,
     now: Millis,
 ) -> sqlx::Result<Vec<ListedKey>> {
-    sqlx::query_as(
+    query(
         "select * from (
            select k.*, case
              when k.state = 'revoked' then 'revoked'
@@ -147,8 +145,8 @@ pub async fn status(conn: &mut Conn, key: &Key, now: Millis) -> sqlx::Result<Key
         return Ok(KeyStatus::Expired);
     }
     let since = now.saturating_sub(THROTTLED_FOR);
-    let throttled: Option<i64> = sqlx::query_scalar(
-        "select 1 from usage_minutes
+    let throttled: Option<i64> = query(
+        "select cast(1 as bigint) from usage_minutes
          where key_id = $1 and minute >= $2 and code = 'rate_limited' and last_at > $3 limit 1",
     )
     .bind(&key.id)

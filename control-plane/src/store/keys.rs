@@ -8,11 +8,10 @@ use shared::permission::Permission;
 use shared::record::{Credential, Enforcement, KeyRecord, KeyState, RateLimits};
 use shared::resource::ResourceScope;
 use shared::token::{Hints, KeyHash};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, Row};
 
 use crate::environment::Environment;
-use crate::store::{Conn, from_db, json_column, time_from_db, to_db, to_json};
+use crate::leaks::Finding;
+use crate::store::{Conn, FromRow, Row, from_db, query, time_from_db, to_db, to_json};
 
 /// A key.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +38,19 @@ pub struct Key {
     pub last_used_at: Option<Millis>,
     /// How often it was presented, refusals included.
     pub usage_count: u64,
+    /// Where a token of it was found in public, the last time.
+    pub leak: Option<Leak>,
+}
+
+/// A token that was found in public.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leak {
+    /// When it was told.
+    pub at: Millis,
+    /// By whom.
+    pub source: String,
+    /// Where it was found.
+    pub url: Option<String>,
 }
 
 /// What an admin sets of a key, at its making and later.
@@ -68,50 +80,60 @@ pub struct KeySettings {
     pub metadata: Map<String, Value>,
 }
 
-impl FromRow<'_, SqliteRow> for Key {
-    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+impl FromRow for Key {
+    fn from_row(row: &Row) -> sqlx::Result<Self> {
         let limit = |name: &str| -> sqlx::Result<Option<u32>> {
             Ok(row
-                .try_get::<Option<i64>, _>(name)?
+                .get::<Option<i64>>(name)?
                 .map(|n| u32::try_from(n).unwrap_or(u32::MAX)))
         };
         Ok(Self {
-            id: row.try_get("id")?,
-            account_id: row.try_get("account_id")?,
+            id: row.get("id")?,
+            account_id: row.get("account_id")?,
             environment: Environment {
-                name: row.try_get("environment")?,
-                code: row.try_get("environment_code")?,
+                name: row.get("environment")?,
+                code: row.get("environment_code")?,
             },
-            state: state_of(row.try_get("state")?),
+            state: state_of(&row.get::<String>("state")?),
             hints: Hints {
-                start: row.try_get("start")?,
-                last8: row.try_get("last8")?,
+                start: row.get("start")?,
+                last8: row.get("last8")?,
             },
             settings: KeySettings {
-                name: row.try_get("name")?,
-                owner_id: row.try_get("owner_id")?,
-                permissions: json_column("permissions", row.try_get("permissions")?)?,
-                resources: json_column("resources", row.try_get("resources")?)?,
-                allowed_origins: json_column("allowed_origins", row.try_get("allowed_origins")?)?,
-                allow_missing_origin: row.try_get::<i64, _>("allow_missing_origin")? != 0,
-                allowed_ips: json_column("allowed_ips", row.try_get("allowed_ips")?)?,
+                name: row.get("name")?,
+                owner_id: row.get("owner_id")?,
+                permissions: row.json("permissions")?,
+                resources: row.json("resources")?,
+                allowed_origins: row.json("allowed_origins")?,
+                allow_missing_origin: row.get::<i64>("allow_missing_origin")? != 0,
+                allowed_ips: row.json("allowed_ips")?,
                 limits: RateLimits {
                     requests_per_minute: limit("requests_per_minute")?,
                     requests_per_hour: limit("requests_per_hour")?,
                     requests_per_day: limit("requests_per_day")?,
                 },
-                enforcement: match row.try_get("enforcement")? {
+                enforcement: match row.get::<String>("enforcement")?.as_str() {
                     "leased" => Enforcement::Leased,
                     _ => Enforcement::Strict,
                 },
-                expires_at: time_from_db(row.try_get("expires_at")?),
-                metadata: json_column("metadata", row.try_get("metadata")?)?,
+                expires_at: time_from_db(row.get("expires_at")?),
+                metadata: row.json("metadata")?,
             },
-            version: from_db(row.try_get("version")?),
-            created_at: from_db(row.try_get("created_at")?),
-            updated_at: from_db(row.try_get("updated_at")?),
-            last_used_at: time_from_db(row.try_get("last_used_at")?),
-            usage_count: from_db(row.try_get("usage_count")?),
+            version: from_db(row.get("version")?),
+            created_at: from_db(row.get("created_at")?),
+            updated_at: from_db(row.get("updated_at")?),
+            last_used_at: time_from_db(row.get("last_used_at")?),
+            usage_count: from_db(row.get("usage_count")?),
+            leak: match time_from_db(row.get("leaked_at")?) {
+                None => None,
+                Some(at) => Some(Leak {
+                    at,
+                    source: row
+                        .get::<Option<String>>("leak_source")?
+                        .unwrap_or_default(),
+                    url: row.get("leak_url")?,
+                }),
+            },
         })
     }
 }
@@ -171,7 +193,7 @@ impl Key {
 /// # Errors
 /// When the row can't be written.
 pub async fn insert(conn: &mut Conn, key: &Key) -> sqlx::Result<()> {
-    sqlx::query(
+    query(
         "insert into keys (id, account_id, name, search_text, environment, environment_code, state, start, last8,
            permissions, resources, allowed_origins, allow_missing_origin, allowed_ips, enforcement, metadata,
            version, created_at, updated_at, usage_count)
@@ -182,7 +204,7 @@ pub async fn insert(conn: &mut Conn, key: &Key) -> sqlx::Result<()> {
     .bind(&key.environment.name)
     .bind(&key.environment.code)
     .bind(to_db(key.created_at))
-    .execute(&mut *conn)
+    .execute(conn)
     .await?;
     update(conn, key).await
 }
@@ -197,7 +219,7 @@ pub async fn update(conn: &mut Conn, key: &Key) -> sqlx::Result<()> {
         Enforcement::Leased => "leased",
         Enforcement::Strict => "strict",
     };
-    sqlx::query(
+    query(
         "update keys set name = $2, owner_id = $3, search_text = $4, state = $5, start = $6, last8 = $7,
            permissions = $8, resources = $9, allowed_origins = $10, allow_missing_origin = $11, allowed_ips = $12,
            requests_per_minute = $13, requests_per_hour = $14, requests_per_day = $15, enforcement = $16,
@@ -234,7 +256,7 @@ pub async fn update(conn: &mut Conn, key: &Key) -> sqlx::Result<()> {
 /// # Errors
 /// When the row can't be read.
 pub async fn find(conn: &mut Conn, holder: &str, id: &str) -> sqlx::Result<Option<Key>> {
-    sqlx::query_as(
+    query(
         "select k.* from keys k join account_tree t on t.account_id = k.account_id
          where t.ancestor_id = $1 and k.id = $2 and k.state <> 'deleted'",
     )
@@ -244,12 +266,105 @@ pub async fn find(conn: &mut Conn, holder: &str, id: &str) -> sqlx::Result<Optio
     .await
 }
 
+/// The key `id`, as [`find`] gives it, and also when it is deleted.
+///
+/// # Errors
+/// When the row can't be read.
+pub async fn find_with_deleted(
+    conn: &mut Conn,
+    holder: &str,
+    id: &str,
+) -> sqlx::Result<Option<Key>> {
+    query(
+        "select k.* from keys k join account_tree t on t.account_id = k.account_id
+         where t.ancestor_id = $1 and k.id = $2",
+    )
+    .bind(holder)
+    .bind(id)
+    .fetch_optional(conn)
+    .await
+}
+
+/// The key that has a token with this hash, in whatever account; a deleted one, too.
+///
+/// # Errors
+/// When the row can't be read.
+pub async fn by_hash_anywhere(conn: &mut Conn, hash: &KeyHash) -> sqlx::Result<Option<Key>> {
+    query("select k.* from key_hashes h join keys k on k.id = h.key_id where h.hash = $1")
+        .bind(hash.to_hex())
+        .fetch_optional(conn)
+        .await
+}
+
+/// Notes that a token of a key was found in public.
+///
+/// # Errors
+/// When the row can't be written.
+pub async fn note_leak(
+    conn: &mut Conn,
+    key_id: &str,
+    finding: Finding<'_>,
+    at: Millis,
+) -> sqlx::Result<()> {
+    query("update keys set leaked_at = $2, leak_source = $3, leak_url = $4 where id = $1")
+        .bind(key_id)
+        .bind(to_db(at))
+        .bind(finding.source)
+        .bind(finding.url)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// The key that has a token with this hash, if its account is `holder` or below it; a deleted one, too.
+///
+/// # Errors
+/// When the row can't be read.
+pub async fn by_hash(conn: &mut Conn, holder: &str, hash: &KeyHash) -> sqlx::Result<Option<Key>> {
+    query(
+        "select k.* from key_hashes h join keys k on k.id = h.key_id
+         join account_tree t on t.account_id = k.account_id
+         where h.hash = $1 and t.ancestor_id = $2",
+    )
+    .bind(hash.to_hex())
+    .bind(holder)
+    .fetch_optional(conn)
+    .await
+}
+
+/// The keys of `holder` and of the accounts below it, or of one account alone, that are not deleted, after a place in the
+/// order of ids.
+///
+/// # Errors
+/// When the rows can't be read.
+pub async fn after(
+    conn: &mut Conn,
+    holder: &str,
+    account: Option<&str>,
+    id: &str,
+    limit: u32,
+) -> sqlx::Result<Vec<Key>> {
+    query(
+        "select k.* from keys k
+         where k.id > $3 and k.state <> 'deleted'
+           and k.account_id in (select account_id from account_tree where ancestor_id = $1)
+           and (cast($2 as text) is null or k.account_id = $2)
+         order by k.id limit $4",
+    )
+    .bind(holder)
+    .bind(account)
+    .bind(id)
+    .bind(i64::from(limit))
+    .fetch_all(conn)
+    .await
+}
+
 /// The hashes of a key's tokens, the current one first.
 ///
 /// # Errors
 /// When the rows can't be read.
 pub async fn credentials(conn: &mut Conn, key_id: &str) -> sqlx::Result<Vec<Credential>> {
-    let rows: Vec<(String, Option<i64>)> = sqlx::query_as(
+    let rows: Vec<(String, Option<i64>)> = query(
         "select hash, not_after from key_hashes where key_id = $1
          order by case when not_after is null then 0 else 1 end, not_after desc",
     )
@@ -281,17 +396,17 @@ pub async fn set_credential(
     hash: &KeyHash,
     old_ends: Option<Millis>,
 ) -> sqlx::Result<()> {
-    sqlx::query("delete from key_hashes where key_id = $1 and (not_after is not null or cast($2 as bigint) is null)")
+    query("delete from key_hashes where key_id = $1 and (not_after is not null or cast($2 as bigint) is null)")
         .bind(key_id)
         .bind(old_ends.map(to_db))
-        .execute(&mut *conn)
+        .execute(conn)
         .await?;
-    sqlx::query("update key_hashes set not_after = $2 where key_id = $1")
+    query("update key_hashes set not_after = $2 where key_id = $1")
         .bind(key_id)
         .bind(old_ends.map(to_db))
-        .execute(&mut *conn)
+        .execute(conn)
         .await?;
-    sqlx::query("insert into key_hashes (hash, key_id) values ($1, $2)")
+    query("insert into key_hashes (hash, key_id) values ($1, $2)")
         .bind(hash.to_hex())
         .bind(key_id)
         .execute(conn)

@@ -1,9 +1,9 @@
-//! Changes on their way to the edges, numbered in the order of their commits.
+//! Changes on their way to the edges, in the order of their commits: each under its record's version.
 
 use shared::Millis;
 use shared::record::Record;
 
-use crate::store::{Conn, from_db, to_db, to_json};
+use crate::store::{Conn, from_db, query, to_db, to_json};
 
 /// A record on its way.
 #[derive(Debug, Clone)]
@@ -14,27 +14,21 @@ pub struct Entry {
     pub record: String,
 }
 
-/// Adds a record; gives its sequence number. Without any edge nothing is kept: one that comes later is given
-/// every record at first.
+/// Adds a record under its version. Without any edge nothing is kept: one that comes later is given every record at first.
 ///
 /// # Errors
 /// When the row can't be written.
-pub async fn append(conn: &mut Conn, record: &Record, now: Millis) -> sqlx::Result<u64> {
-    let seq: i64 = sqlx::query_scalar(
-        "update counters set value = value + 1 where name = 'outbox_seq' returning value",
-    )
-    .fetch_one(&mut *conn)
-    .await?;
-    sqlx::query(
+pub async fn append(conn: &mut Conn, record: &Record, now: Millis) -> sqlx::Result<()> {
+    query(
         "insert into outbox (seq, record, created_at)
          select $1, $2, $3 where exists (select 1 from edge_targets)",
     )
-    .bind(seq)
+    .bind(to_db(record.version()))
     .bind(to_json(record)?)
     .bind(to_db(now))
     .execute(conn)
     .await?;
-    Ok(from_db(seq))
+    Ok(())
 }
 
 /// The entries after `seq`, in order.
@@ -43,7 +37,7 @@ pub async fn append(conn: &mut Conn, record: &Record, now: Millis) -> sqlx::Resu
 /// When the rows can't be read.
 pub async fn after(conn: &mut Conn, seq: u64, limit: u32) -> sqlx::Result<Vec<Entry>> {
     let rows: Vec<(i64, String)> =
-        sqlx::query_as("select seq, record from outbox where seq > $1 order by seq limit $2")
+        query("select seq, record from outbox where seq > $1 order by seq limit $2")
             .bind(to_db(seq))
             .bind(i64::from(limit))
             .fetch_all(conn)
@@ -63,7 +57,7 @@ pub async fn after(conn: &mut Conn, seq: u64, limit: u32) -> sqlx::Result<Vec<En
 /// When the rows can't be deleted.
 pub async fn prune(conn: &mut Conn) -> sqlx::Result<()> {
     // Without any edge the minimum is null, and then nobody waits for anything.
-    sqlx::query(
+    query(
         "delete from outbox
          where seq <= coalesce((select min(delivered_seq) from edge_targets), seq)",
     )

@@ -2,11 +2,11 @@
 
 use shared::record::Record;
 
-use crate::store::Conn;
 use crate::store::accounts::{self, Account};
 use crate::store::apis::Api;
 use crate::store::keys::{self, Key};
 use crate::store::targets::{Cursor, Kind};
+use crate::store::{Conn, query};
 
 /// The records of one kind after a place, tombstones included: the edge may have known what is gone.
 ///
@@ -21,12 +21,11 @@ pub async fn after(conn: &mut Conn, cursor: &Cursor, limit: u32) -> sqlx::Result
 }
 
 async fn accounts_after(conn: &mut Conn, id: &str, limit: u32) -> sqlx::Result<Vec<Record>> {
-    let rows: Vec<Account> =
-        sqlx::query_as("select * from accounts where id > $1 order by id limit $2")
-            .bind(id)
-            .bind(i64::from(limit))
-            .fetch_all(&mut *conn)
-            .await?;
+    let rows: Vec<Account> = query("select * from accounts where id > $1 order by id limit $2")
+        .bind(id)
+        .bind(i64::from(limit))
+        .fetch_all(conn)
+        .await?;
     let mut records = Vec::with_capacity(rows.len());
     for row in rows {
         let ancestors = accounts::ancestors(conn, &row.id).await?;
@@ -36,10 +35,10 @@ async fn accounts_after(conn: &mut Conn, id: &str, limit: u32) -> sqlx::Result<V
 }
 
 async fn apis_after(conn: &mut Conn, id: &str, limit: u32) -> sqlx::Result<Vec<Record>> {
-    let rows: Vec<Api> = sqlx::query_as("select * from apis where id > $1 order by id limit $2")
+    let rows: Vec<Api> = query("select * from apis where id > $1 order by id limit $2")
         .bind(id)
         .bind(i64::from(limit))
-        .fetch_all(&mut *conn)
+        .fetch_all(conn)
         .await?;
     let mut records = Vec::with_capacity(rows.len());
     for row in rows {
@@ -50,10 +49,10 @@ async fn apis_after(conn: &mut Conn, id: &str, limit: u32) -> sqlx::Result<Vec<R
 }
 
 async fn keys_after(conn: &mut Conn, id: &str, limit: u32) -> sqlx::Result<Vec<Record>> {
-    let rows: Vec<Key> = sqlx::query_as("select * from keys where id > $1 order by id limit $2")
+    let rows: Vec<Key> = query("select * from keys where id > $1 order by id limit $2")
         .bind(id)
         .bind(i64::from(limit))
-        .fetch_all(&mut *conn)
+        .fetch_all(conn)
         .await?;
     let mut records = Vec::with_capacity(rows.len());
     for row in rows {

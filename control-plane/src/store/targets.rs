@@ -2,7 +2,7 @@
 
 use shared::Millis;
 
-use crate::store::{Conn, from_db, outbox, to_db};
+use crate::store::{Conn, from_db, outbox, query, to_db};
 
 /// How far an edge has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,18 +71,18 @@ impl Kind {
 /// # Errors
 /// When the rows can't be written.
 pub async fn configure(conn: &mut Conn, urls: &[String], now: Millis) -> sqlx::Result<()> {
-    let known: Vec<String> = sqlx::query_scalar("select url from edge_targets")
-        .fetch_all(&mut *conn)
+    let known: Vec<String> = query("select url from edge_targets")
+        .fetch_all(conn)
         .await?;
     for gone in known.iter().filter(|url| !urls.contains(url)) {
-        sqlx::query("delete from edge_targets where url = $1")
+        query("delete from edge_targets where url = $1")
             .bind(gone)
-            .execute(&mut *conn)
+            .execute(conn)
             .await?;
     }
     for url in urls {
         // In an empty database, without an account, there is nothing to deliver in full.
-        sqlx::query(
+        query(
             "insert into edge_targets (url, delivered_seq, snapshot_kind, snapshot_after, created_at)
              select $1, value, case when exists (select 1 from accounts) then $2 end, '', $3
              from counters where name = 'outbox_seq'
@@ -91,7 +91,7 @@ pub async fn configure(conn: &mut Conn, urls: &[String], now: Millis) -> sqlx::R
         .bind(url)
         .bind(Kind::FIRST.name())
         .bind(to_db(now))
-        .execute(&mut *conn)
+        .execute(conn)
         .await?;
     }
     outbox::prune(conn).await
@@ -102,7 +102,7 @@ pub async fn configure(conn: &mut Conn, urls: &[String], now: Millis) -> sqlx::R
 /// # Errors
 /// When the row can't be read.
 pub async fn progress(conn: &mut Conn, url: &str) -> sqlx::Result<Option<Progress>> {
-    let row: Option<(i64, Option<String>, Option<String>)> = sqlx::query_as(
+    let row: Option<(i64, Option<String>, Option<String>)> = query(
         "select delivered_seq, snapshot_kind, snapshot_after from edge_targets where url = $1",
     )
     .bind(url)
@@ -122,10 +122,10 @@ pub async fn progress(conn: &mut Conn, url: &str) -> sqlx::Result<Option<Progres
 /// # Errors
 /// When the rows can't be written.
 pub async fn delivered(conn: &mut Conn, url: &str, seq: u64) -> sqlx::Result<()> {
-    sqlx::query("update edge_targets set delivered_seq = $2 where url = $1 and delivered_seq < $2")
+    query("update edge_targets set delivered_seq = $2 where url = $1 and delivered_seq < $2")
         .bind(url)
         .bind(to_db(seq))
-        .execute(&mut *conn)
+        .execute(conn)
         .await?;
     outbox::prune(conn).await
 }
@@ -135,7 +135,7 @@ pub async fn delivered(conn: &mut Conn, url: &str, seq: u64) -> sqlx::Result<()>
 /// # Errors
 /// When the row can't be written.
 pub async fn snapshot_at(conn: &mut Conn, url: &str, cursor: Option<&Cursor>) -> sqlx::Result<()> {
-    sqlx::query("update edge_targets set snapshot_kind = $2, snapshot_after = $3 where url = $1")
+    query("update edge_targets set snapshot_kind = $2, snapshot_after = $3 where url = $1")
         .bind(url)
         .bind(cursor.map(|c| c.kind.name()))
         .bind(cursor.map(|c| c.after.as_str()))

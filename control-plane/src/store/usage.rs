@@ -6,7 +6,7 @@ use shared::Millis;
 use shared::message::UsageBatch;
 use shared::usage::{Tally, UsageRow};
 
-use crate::store::{Conn, from_db, to_db};
+use crate::store::{Conn, from_db, query, to_db};
 
 /// Numbers above this are cut to it, so that no sum of them leaves what databases can hold.
 const MAX_TALLY: u64 = 1 << 47;
@@ -29,9 +29,9 @@ pub enum Taken {
 /// # Errors
 /// When rows can't be written: nothing may be committed then.
 pub async fn apply(conn: &mut Conn, batch: &UsageBatch, now: Millis) -> sqlx::Result<(Taken, u64)> {
-    let last: Option<i64> = sqlx::query_scalar("select seq from usage_cursors where guard_id = $1")
+    let last: Option<i64> = query("select seq from usage_cursors where guard_id = $1")
         .bind(&batch.guard)
-        .fetch_optional(&mut *conn)
+        .fetch_optional(conn)
         .await?;
     let last = last.map_or(0, from_db);
     if batch.seq <= last {
@@ -43,7 +43,7 @@ pub async fn apply(conn: &mut Conn, batch: &UsageBatch, now: Millis) -> sqlx::Re
         of_key.entry(&row.cell.key).or_default().add(&row.tally);
     }
     for (key, tally) in of_key {
-        sqlx::query(
+        query(
             "update keys set usage_count = usage_count + $2,
                last_used_at = case when last_used_at >= $3 then last_used_at else $3 end
              where id = $1",
@@ -51,10 +51,10 @@ pub async fn apply(conn: &mut Conn, batch: &UsageBatch, now: Millis) -> sqlx::Re
         .bind(key)
         .bind(bounded(tally.count))
         .bind(bounded(tally.last_at))
-        .execute(&mut *conn)
+        .execute(conn)
         .await?;
     }
-    sqlx::query(
+    query(
         "insert into usage_cursors (guard_id, account_id, seq, updated_at) values ($1, $2, $3, $4)
          on conflict (guard_id) do update set seq = excluded.seq, updated_at = excluded.updated_at",
     )
@@ -69,7 +69,7 @@ pub async fn apply(conn: &mut Conn, batch: &UsageBatch, now: Millis) -> sqlx::Re
 }
 
 async fn add(conn: &mut Conn, row: &UsageRow) -> sqlx::Result<()> {
-    sqlx::query(
+    query(
         "insert into usage_minutes
            (key_id, minute, api_id, code, status_class, requests, cost, latency_ms, last_at)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
@@ -123,7 +123,7 @@ pub async fn sums(
     to: u64,
     step: u64,
 ) -> sqlx::Result<Vec<Sum>> {
-    let rows: Vec<(i64, String, i64, i64)> = sqlx::query_as(
+    let rows: Vec<(i64, String, i64, i64)> = query(
         "select minute / $4 as span, code, cast(sum(requests) as bigint), cast(sum(cost) as bigint)
          from usage_minutes where key_id = $1 and minute >= $2 and minute < $3
          group by span, code order by span, code",

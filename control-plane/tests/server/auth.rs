@@ -102,6 +102,7 @@ async fn an_admin_sees_the_own_account_and_below_and_nothing_else() {
     assert_eq!(top["parentId"], json!(null));
 
     let key = &keys[2];
+    let before = app.get(&format!("/v1/keys/{key}")).await.expect(200);
     for (method, path) in [
         (Method::GET, format!("/v1/accounts/{theirs}")),
         (Method::PATCH, format!("/v1/accounts/{theirs}")),
@@ -133,7 +134,7 @@ async fn an_admin_sees_the_own_account_and_below_and_nothing_else() {
                      "endpoints": [{"host": "h", "environment": "production"}]});
     me.post("/v1/apis", api).await.problem(404, "not_found");
     let untouched = app.get(&format!("/v1/keys/{key}")).await.expect(200);
-    assert_eq!(untouched["version"], 1);
+    assert_eq!(untouched["version"], before["version"]);
 }
 
 #[tokio::test]
@@ -168,12 +169,7 @@ async fn a_deleted_accounts_tokens_are_worth_nothing() {
 #[tokio::test]
 async fn the_use_of_an_admin_token_is_noted() {
     let app = App::start().await;
-    let store = app.store().await;
-    let noted = || async {
-        let mut conn = store.read().await.unwrap();
-        let query = sqlx::query_scalar("select last_used_at from admin_tokens");
-        query.fetch_one(&mut *conn).await.unwrap()
-    };
+    let noted = || app.database.number("select last_used_at from admin_tokens");
     assert_eq!(noted().await, None::<i64>);
     app.get("/v1/keys").await.expect(200);
     let first: Option<i64> = noted().await;

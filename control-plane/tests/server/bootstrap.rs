@@ -1,19 +1,19 @@
 //! `keyward bootstrap`, `keyward migrate`, and the refusals of `keyward serve`.
 
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use keyward::admin_token::AdminToken;
 use reqwest::Method;
 use tokio::time::timeout;
 
+use crate::support::database::on_postgres;
 use crate::support::process::{Process, keyward};
-use crate::support::{PUSH_SECRET, TAG_SECRET};
+use crate::support::{Database, PUSH_SECRET, TAG_SECRET};
 
 #[tokio::test]
 async fn bootstrap_prints_a_token_once_and_it_works() {
-    let folder = tempfile::tempdir().unwrap();
-    let database = folder.path().join("sub/keyward.db");
+    let database = Database::fresh().await;
     let first = keyward(&database).arg("bootstrap").output().unwrap();
     assert!(first.status.success());
     let printed = String::from_utf8(first.stdout).unwrap();
@@ -49,8 +49,7 @@ async fn bootstrap_prints_a_token_once_and_it_works() {
 
 #[tokio::test]
 async fn a_token_from_the_environment_is_valid_and_stays_one_token() {
-    let folder = tempfile::tempdir().unwrap();
-    let database = folder.path().join("keyward.db");
+    let database = Database::fresh().await;
     let token = AdminToken::mint().unwrap();
     for _ in 0..2 {
         let mut server = Process::serve(&database, token.expose(), &[], "log").await;
@@ -65,35 +64,35 @@ async fn a_token_from_the_environment_is_valid_and_stays_one_token() {
     assert!(!refused.status.success());
 }
 
-fn migrated(database: &Path) -> bool {
+fn migrated(database: &Database) -> bool {
     let output = keyward(database).arg("migrate").output().unwrap();
     output.status.success()
 }
 
-#[test]
-fn migrate_can_be_repeated() {
-    let folder = tempfile::tempdir().unwrap();
-    let database = folder.path().join("keyward.db");
+#[tokio::test]
+async fn migrate_can_be_repeated() {
+    let database = Database::fresh().await;
     for _ in 0..2 {
         assert!(migrated(&database));
     }
 }
 
-#[cfg(unix)]
-#[test]
-fn others_cannot_read_the_database_file() {
-    use std::os::unix::fs::PermissionsExt;
-    let folder = tempfile::tempdir().unwrap();
-    let database = folder.path().join("keyward.db");
+#[tokio::test]
+async fn others_cannot_read_the_database_file() {
+    // A PostgreSQL server keeps its files by itself.
+    if on_postgres() {
+        return;
+    }
+    let database = Database::fresh().await;
     assert!(migrated(&database));
-    let mode = std::fs::metadata(&database).unwrap().permissions().mode();
+    let file = database.folder().join("keyward.db");
+    let mode = std::fs::metadata(file).unwrap().permissions().mode();
     assert_eq!(mode & 0o077, 0);
 }
 
 #[tokio::test]
 async fn serve_says_in_one_sentence_what_is_missing() {
-    let folder = tempfile::tempdir().unwrap();
-    let database = folder.path().join("keyward.db");
+    let database = Database::fresh().await;
     let all = [
         ("KEYWARD_TAG_SECRET", TAG_SECRET),
         ("KEYWARD_PUSH_SECRET", PUSH_SECRET),
@@ -121,8 +120,13 @@ async fn serve_says_in_one_sentence_what_is_missing() {
         ("KEYWARD_EDGE_TARGETS", "nonsense", "KEYWARD_EDGE_TARGETS"),
         (
             "KEYWARD_DATABASE_URL",
-            "postgres://u:passw0rd@h/d",
-            "must begin with sqlite://",
+            "mysql://u:passw0rd@h/d",
+            "must begin with sqlite:// or postgres://",
+        ),
+        (
+            "KEYWARD_DATABASE_URL",
+            "postgres://u:passw0rd@127.0.0.1:1/d",
+            "the database server 127.0.0.1 can't be reached",
         ),
         ("KEYWARD_DATABASE_URL", "sqlite::memory:", "must be a file"),
     ] {

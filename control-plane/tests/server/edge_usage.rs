@@ -91,14 +91,10 @@ async fn usage_of_unknown_keys_is_kept() {
     report(&app, &batch("g", 1, &[row("key_unknown", MINUTE, "ok", 3)]))
         .await
         .expect(200);
-    let store = app.store().await;
-    let mut conn = store.read().await.unwrap();
-    let kept: i64 =
-        sqlx::query_scalar("select sum(requests) from usage_minutes where key_id = 'key_unknown'")
-            .fetch_one(&mut *conn)
-            .await
-            .unwrap();
-    assert_eq!(kept, 3);
+    let kept = app.database.number(
+        "select cast(sum(requests) as bigint) from usage_minutes where key_id = 'key_unknown'",
+    );
+    assert_eq!(kept.await, Some(3));
 }
 
 #[tokio::test]

@@ -64,13 +64,9 @@ async fn the_server_says_whether_it_lives_and_can_serve() {
         json!({"status": "ready"})
     );
 
-    let store = app.store().await;
-    let mut tx = store.write().await.unwrap();
-    sqlx::query("update _sqlx_migrations set success = false")
-        .execute(&mut *tx)
-        .await
-        .unwrap();
-    tx.commit().await.unwrap();
+    app.database
+        .meddle("update _sqlx_migrations set success = false")
+        .await;
     let answer = app.get("/readyz").await;
     assert_eq!(answer.headers["retry-after"], "1");
     answer.problem(503, "unavailable");
@@ -81,13 +77,9 @@ async fn the_server_says_whether_it_lives_and_can_serve() {
 async fn our_own_mistakes_are_not_shown() {
     let app = App::start().await;
     let (key, _) = app.key(json!({"name": "k"})).await;
-    let store = app.store().await;
-    let mut tx = store.write().await.unwrap();
-    sqlx::query("update keys set permissions = 'nonsense'")
-        .execute(&mut *tx)
-        .await
-        .unwrap();
-    tx.commit().await.unwrap();
+    app.database
+        .meddle("update keys set permissions = 'nonsense'")
+        .await;
     let path = format!("/v1/keys/{}", key["id"].as_str().unwrap());
     let problem = app.get(&path).await.problem(500, "internal");
     let shown = problem.to_string();

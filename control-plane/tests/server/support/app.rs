@@ -1,6 +1,5 @@
 //! A server in this process, with a clock that the test moves.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +12,10 @@ use keyward::sync::SyncConfig;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use shared::secret::Secret;
-use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::{Answer, PUSH_SECRET, START, TAG_SECRET};
+use super::{Answer, Database, PUSH_SECRET, START, TAG_SECRET};
 
 /// How long a call waits for edges that are there; long, since the machine may be busy.
 const PATIENT: Duration = Duration::from_secs(15);
@@ -26,7 +24,7 @@ const HASTY: Duration = Duration::from_millis(100);
 /// A running server and an admin of its root account.
 pub struct App {
     pub clock: Arc<ManualClock>,
-    pub folder: Arc<TempDir>,
+    pub database: Arc<Database>,
     pub admin: AdminToken,
     pub base: String,
     http: Client,
@@ -35,10 +33,19 @@ pub struct App {
     wait: Duration,
 }
 
+/// Nobody publishes keys there.
+const NO_KEYS: &str = "http://127.0.0.1:1/keys";
+
 impl App {
     /// A server without any edge.
     pub async fn start() -> Self {
         Self::with_edges(&[]).await
+    }
+
+    /// A server without any edge, which takes GitHub's keys from there.
+    pub async fn with_github_keys(url: &str) -> Self {
+        let left = Stopped::fresh(HASTY).await;
+        Self::open(left, &[], url).await
     }
 
     /// A server with these edges.
@@ -52,18 +59,12 @@ impl App {
     }
 
     async fn fresh(edges: &[String], wait: Duration) -> Self {
-        let left = Stopped {
-            folder: Arc::new(tempfile::tempdir().unwrap()),
-            admin: AdminToken::mint().unwrap(),
-            now: START,
-            wait,
-        };
-        left.start(edges).await
+        Stopped::fresh(wait).await.start(edges).await
     }
 
-    async fn open(left: Stopped, edges: &[String]) -> Self {
+    async fn open(left: Stopped, edges: &[String], github_keys: &str) -> Self {
         let Stopped {
-            folder,
+            database,
             admin,
             now,
             wait,
@@ -71,8 +72,9 @@ impl App {
         let clock = Arc::new(ManualClock::at(now));
         let secret = Secret::from_webhook(PUSH_SECRET).unwrap();
         let config = ServeConfig {
-            database_url: format!("sqlite://{}", folder.path().join("keyward.db").display()),
+            database_url: database.url().to_owned(),
             listen: "127.0.0.1:0".parse().unwrap(),
+            behind_proxy: false,
             tag_secret: Secret::from_text(TAG_SECRET).unwrap(),
             push_secret: secret.clone(),
             admin_token: Some(admin.clone()),
@@ -81,6 +83,7 @@ impl App {
                 secret,
                 wait,
             },
+            github_keys_url: github_keys.parse().unwrap(),
         };
         let server = Server::bind(config, clock.clone()).await.unwrap();
         let base = format!("http://{}", server.address());
@@ -93,7 +96,7 @@ impl App {
         });
         Self {
             clock,
-            folder,
+            database,
             admin,
             base,
             http: Client::builder().no_proxy().build().unwrap(),
@@ -108,7 +111,7 @@ impl App {
         self.stop.take();
         self.task.await.unwrap();
         Stopped {
-            folder: self.folder,
+            database: self.database,
             admin: self.admin,
             now: self.clock.now(),
             wait: self.wait,
@@ -120,15 +123,9 @@ impl App {
         self.stop().await.start(edges).await
     }
 
-    /// The database file.
-    pub fn database(&self) -> PathBuf {
-        self.folder.path().join("keyward.db")
-    }
-
     /// The database, beside the server.
     pub async fn store(&self) -> Store {
-        let url = format!("sqlite://{}", self.database().display());
-        Store::open(&url).await.unwrap()
+        self.database.store().await
     }
 
     /// A request without any credential.
@@ -198,16 +195,25 @@ impl App {
 
 /// What a server leaves behind.
 pub struct Stopped {
-    folder: Arc<TempDir>,
+    database: Arc<Database>,
     admin: AdminToken,
     now: u64,
     wait: Duration,
 }
 
 impl Stopped {
+    async fn fresh(wait: Duration) -> Self {
+        Self {
+            database: Arc::new(Database::fresh().await),
+            admin: AdminToken::mint().unwrap(),
+            now: START,
+            wait,
+        }
+    }
+
     /// Starts another server on it.
     pub async fn start(self, edges: &[String]) -> App {
-        App::open(self, edges).await
+        App::open(self, edges, NO_KEYS).await
     }
 }
 
@@ -233,6 +239,12 @@ impl Other<'_> {
     pub async fn post(&self, path: &str, body: Value) -> Answer {
         self.send(Method::POST, path, Some(body)).await
     }
+}
+
+/// The version of what an answer shows.
+#[track_caller]
+pub fn version(value: &Value) -> u64 {
+    value["version"].as_u64().expect("a version")
 }
 
 /// A JSON string.

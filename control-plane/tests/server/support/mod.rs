@@ -2,6 +2,8 @@
 
 pub mod answer;
 pub mod app;
+pub mod contract;
+pub mod database;
 pub mod edge;
 pub mod process;
 pub mod usage;
@@ -9,6 +11,7 @@ pub mod wait;
 
 pub use answer::Answer;
 pub use app::App;
+pub use database::Database;
 pub use edge::Edge;
 pub use wait::until;
 

@@ -2,26 +2,23 @@
 
 use std::fs::File;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use reqwest::{Client, Method};
 use serde_json::Value;
 
-use super::{Answer, PUSH_SECRET, TAG_SECRET, until};
+use super::{Answer, Database, PUSH_SECRET, TAG_SECRET, until};
 
 /// The program `keyward`, without any setting of the surroundings.
-pub fn keyward(database: &Path) -> Command {
+pub fn keyward(database: &Database) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_keyward"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("KEYWARD_")) {
         command.env_remove(name);
     }
     command
-        .env(
-            "KEYWARD_DATABASE_URL",
-            format!("sqlite://{}", database.display()),
-        )
+        .env("KEYWARD_DATABASE_URL", database.url())
         .env("RUST_LOG", "trace")
         .stdin(Stdio::null());
     command
@@ -37,14 +34,14 @@ pub struct Process {
 
 impl Process {
     /// Starts the server and waits until it is ready. Its log is the file `name` beside the database.
-    pub async fn serve(database: &Path, admin: &str, edges: &[String], name: &str) -> Self {
+    pub async fn serve(database: &Database, admin: &str, edges: &[String], name: &str) -> Self {
         // Free now; nobody else on this machine asks for it in between, or the test fails clearly.
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
             .unwrap()
             .port();
-        let log = database.with_file_name(name);
+        let log = database.folder().join(name);
         let child = keyward(database)
             .arg("serve")
             .env("KEYWARD_LISTEN", format!("127.0.0.1:{port}"))

@@ -1,0 +1,102 @@
+//! SQLite: one file, one writer.
+
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use sqlx::SqlitePool;
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+use super::ACQUIRE;
+use super::sql::{Conn, Link};
+
+/// The schema.
+pub static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+/// How long a statement waits for another process's writer.
+const BUSY: Duration = Duration::from_secs(5);
+const READERS: u32 = 8;
+
+/// The file's connections. Every write goes through the one of `writer`, where writers wait for each other in the order
+/// in which they came.
+#[derive(Debug, Clone)]
+pub struct Pools {
+    readers: SqlitePool,
+    pub(super) writer: SqlitePool,
+}
+
+/// Opens a file, and makes it if it is missing.
+///
+/// # Errors
+/// When it can't be opened.
+pub async fn open(url: &str) -> anyhow::Result<Pools> {
+    if url.contains(":memory:") || url.contains("mode=memory") {
+        bail!("the database must be a file: in memory it would be lost");
+    }
+    let options = SqliteConnectOptions::from_str(url)
+        .context("the database URL can't be read")?
+        .create_if_missing(true)
+        .foreign_keys(true)
+        .busy_timeout(BUSY)
+        .journal_mode(SqliteJournalMode::Wal)
+        // A change that was answered must survive a power cut.
+        .synchronous(SqliteSynchronous::Full);
+    let file = options.get_filename().to_owned();
+    make_private(&file).with_context(|| format!("{} can't be made", file.display()))?;
+    let pool = |size| {
+        SqlitePoolOptions::new()
+            .max_connections(size)
+            .acquire_timeout(ACQUIRE)
+            .test_before_acquire(false)
+    };
+    let shown = file.display();
+    let writer = pool(1)
+        .connect_with(options.clone().optimize_on_close(true, None))
+        .await
+        .with_context(|| format!("the database {shown} can't be opened"))?;
+    let readers = pool(READERS)
+        .connect_with(options.pragma("query_only", "on"))
+        .await
+        .with_context(|| format!("the database {shown} can't be opened"))?;
+    Ok(Pools { readers, writer })
+}
+
+impl Pools {
+    /// A connection to read with.
+    pub(super) async fn read(&self) -> sqlx::Result<Conn> {
+        let conn = self.readers.acquire().await?;
+        Ok(Conn::Sqlite(Link::Pooled(conn)))
+    }
+
+    /// The transaction to write with.
+    pub(super) async fn write(&self) -> sqlx::Result<Conn> {
+        let tx = self.writer.begin_with("begin immediate").await?;
+        Ok(Conn::Sqlite(Link::Within(tx)))
+    }
+
+    /// Closes every connection.
+    pub(super) async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// Makes an empty database file that only this user can read. SQLite gives its side files the same mode.
+fn make_private(file: &Path) -> std::io::Result<()> {
+    if let Some(folder) = file.parent().filter(|f| !f.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder)?;
+    }
+    match OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)
+    {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
