@@ -246,8 +246,8 @@ impl Store {
             self.put_shared(&identity_row(id), identity)?;
         }
         match &rows.plan {
-            Some(plan) => self.put_shared(PLAN_ROW, plan),
-            None => Ok(()),
+            Some(plan) if plan.is_plan() => self.put_shared(PLAN_ROW, plan),
+            _ => Ok(()),
         }
     }
 
