@@ -27,7 +27,7 @@ pub use shared::Shared;
 
 /// How long after a lease's end its report still gives units back. Later reports change nothing.
 pub const REPORT_GRACE_MS: Millis = 10_000;
-/// The most units of one lease of a key that has no limits.
+/// The most units of one lease, unless a request needs more: no gate asks for as many.
 pub const UNLIMITED_GRANT: u32 = 1_000_000;
 /// A lease takes at most one part in so many of what remains: as many as there are gates that hold some, itself
 /// included, up to this. One gate alone may take all; among many, each leaves most to the others.

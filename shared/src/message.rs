@@ -287,9 +287,10 @@ wire!(GuardPush {
 });
 
 impl GuardPush {
-    /// The text of one, of records that are not its own.
+    /// The text of a push of records that stay where they are.
     pub fn text(guard: &str, delivery: &str, records: &[Record]) -> String {
-        let mut text = String::from("{");
+        let mut text = String::with_capacity(512);
+        text.push('{');
         member(&mut text, "guard", &guard);
         member(&mut text, "delivery", &delivery);
         member(&mut text, "records", &records);

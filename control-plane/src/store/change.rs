@@ -6,6 +6,8 @@ use shared::record::Record;
 use crate::store::accounts::{self, Account};
 use crate::store::apis::Api;
 use crate::store::keys::{self, Key};
+use crate::store::members::Member;
+use crate::store::roles::Role;
 use crate::store::{Conn, Store, Tx, from_db, outbox, query, to_db};
 
 /// A transaction under way. Dropped without [`Change::commit`], it changes nothing.
@@ -100,6 +102,25 @@ impl Change {
         let credentials = keys::credentials(&mut self.tx, &key.id).await?;
         self.publish(&Record::Key(key.record(ancestors, credentials)))
             .await
+    }
+
+    /// Puts a member, as it is now, on its way to every edge: one record, however many keys the member owns.
+    ///
+    /// # Errors
+    /// When rows can't be read or written.
+    pub async fn publish_member(&mut self, member: &Member) -> sqlx::Result<()> {
+        let ancestors = accounts::ancestors(&mut self.tx, &member.account_id).await?;
+        self.publish(&Record::Member(member.record(ancestors)))
+            .await
+    }
+
+    /// Puts a role, as it is now, on its way to every edge: one record, however many keys it bounds.
+    ///
+    /// # Errors
+    /// When rows can't be read or written.
+    pub async fn publish_role(&mut self, role: &Role) -> sqlx::Result<()> {
+        let ancestors = accounts::ancestors(&mut self.tx, &role.account_id).await?;
+        self.publish(&Record::Role(role.record(ancestors))).await
     }
 
     async fn publish(&mut self, record: &Record) -> sqlx::Result<()> {

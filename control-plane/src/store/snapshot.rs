@@ -5,6 +5,8 @@ use shared::record::Record;
 use crate::store::accounts::{self, Account};
 use crate::store::apis::Api;
 use crate::store::keys::{self, Key};
+use crate::store::members::Member;
+use crate::store::roles::Role;
 use crate::store::targets::{Cursor, Kind};
 use crate::store::{Conn, query};
 
@@ -16,6 +18,8 @@ pub async fn after(conn: &mut Conn, cursor: &Cursor, limit: u32) -> sqlx::Result
     match cursor.kind {
         Kind::Account => accounts_after(conn, &cursor.after, limit).await,
         Kind::Api => apis_after(conn, &cursor.after, limit).await,
+        Kind::Role => roles_after(conn, &cursor.after, limit).await,
+        Kind::Member => members_after(conn, &cursor.after, limit).await,
         Kind::Key => keys_after(conn, &cursor.after, limit).await,
     }
 }
@@ -44,6 +48,34 @@ async fn apis_after(conn: &mut Conn, id: &str, limit: u32) -> sqlx::Result<Vec<R
     for row in rows {
         let ancestors = accounts::ancestors(conn, &row.account_id).await?;
         records.push(Record::Api(row.record(ancestors)));
+    }
+    Ok(records)
+}
+
+async fn roles_after(conn: &mut Conn, id: &str, limit: u32) -> sqlx::Result<Vec<Record>> {
+    let rows: Vec<Role> = query("select * from roles where id > $1 order by id limit $2")
+        .bind(id)
+        .bind(i64::from(limit))
+        .fetch_all(conn)
+        .await?;
+    let mut records = Vec::with_capacity(rows.len());
+    for row in rows {
+        let ancestors = accounts::ancestors(conn, &row.account_id).await?;
+        records.push(Record::Role(row.record(ancestors)));
+    }
+    Ok(records)
+}
+
+async fn members_after(conn: &mut Conn, id: &str, limit: u32) -> sqlx::Result<Vec<Record>> {
+    let rows: Vec<Member> = query("select * from members where id > $1 order by id limit $2")
+        .bind(id)
+        .bind(i64::from(limit))
+        .fetch_all(conn)
+        .await?;
+    let mut records = Vec::with_capacity(rows.len());
+    for row in rows {
+        let ancestors = accounts::ancestors(conn, &row.account_id).await?;
+        records.push(Record::Member(row.record(ancestors)));
     }
     Ok(records)
 }

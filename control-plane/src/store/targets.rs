@@ -22,13 +22,17 @@ pub struct Cursor {
     pub after: String,
 }
 
-/// A kind of record, in the order of a full delivery: accounts before what belongs to them.
+/// A kind of record, in the order of a full delivery: accounts before what belongs to them, keys after what bounds them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Accounts.
     Account,
     /// APIs.
     Api,
+    /// Roles.
+    Role,
+    /// Members.
+    Member,
     /// Keys.
     Key,
 }
@@ -41,7 +45,9 @@ impl Kind {
     pub fn next(self) -> Option<Self> {
         match self {
             Self::Account => Some(Self::Api),
-            Self::Api => Some(Self::Key),
+            Self::Api => Some(Self::Role),
+            Self::Role => Some(Self::Member),
+            Self::Member => Some(Self::Key),
             Self::Key => None,
         }
     }
@@ -50,6 +56,8 @@ impl Kind {
         match self {
             Self::Account => "account",
             Self::Api => "api",
+            Self::Role => "role",
+            Self::Member => "member",
             Self::Key => "key",
         }
     }
@@ -59,6 +67,8 @@ impl Kind {
         match name {
             "key" => Self::Key,
             "api" => Self::Api,
+            "role" => Self::Role,
+            "member" => Self::Member,
             _ => Self::Account,
         }
     }

@@ -1,10 +1,13 @@
 //! The whole server, over real TCP, with a real database file.
 
 mod accounts;
+mod admin_tokens;
 mod apis;
 mod auth;
 mod bootstrap;
+mod check_config;
 mod cli;
+mod connections;
 mod crash;
 mod edge_usage;
 mod errors;
@@ -14,12 +17,23 @@ mod imports;
 mod key_changes;
 mod key_lifecycle;
 mod key_lists;
+mod key_owners;
 mod key_usage;
 mod keys;
 mod leaks;
+mod login_limit;
+mod logs;
+mod matrix;
+mod members;
+mod metrics;
 mod openapi;
 mod presets;
 mod push;
 mod push_retries;
+mod readiness;
+mod roles;
 mod secrets;
 mod support;
+mod traces;
+mod upgrade;
+mod upstream_checks;

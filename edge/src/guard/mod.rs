@@ -69,7 +69,7 @@ impl GuardCode {
     }
 
     fn answer(&mut self, ask: &KeyAsk, now: Millis) -> Result<KeyAnswer, String> {
-        let record = self.store.key_by_hash(&ask.hash)?;
+        let record = self.store.key_by_hash(&ask.hash.to_hex())?;
         let mut rows = match &record {
             Some(record) if ask.need > 0 => self.store.rows(record)?,
             _ => Rows::default(),
@@ -81,8 +81,8 @@ impl GuardCode {
         } = &mut rows;
         let lease_ms = self.config.lease_ms;
         let shares = Shares {
-            identity: identity.as_mut(),
-            plan: plan.as_mut(),
+            identity: identity.as_deref_mut(),
+            plan: plan.as_deref_mut(),
         };
         let record = record.as_ref();
         let reply = answer(record, ledger, shares, ask, *next_lease, now, lease_ms);
@@ -115,10 +115,11 @@ impl GuardCode {
                 let Some(lease) = row.ledger.close(one.lease, now, one.spent) else {
                     continue;
                 };
-                let identity = lease.identity.as_deref().map(identity_row);
-                let plan = lease.plan.then(|| PLAN_ROW.to_owned());
-                for name in identity.into_iter().chain(plan) {
-                    self.give_back(&mut shared, name, &lease, now)?;
+                if let Some(id) = &lease.identity {
+                    self.give_back(&mut shared, identity_row(id), &lease, now)?;
+                }
+                if lease.plan {
+                    self.give_back(&mut shared, PLAN_ROW.to_owned(), &lease, now)?;
                 }
             }
             self.store.put_ledger(key, &row)?;
@@ -139,7 +140,7 @@ impl GuardCode {
     /// this report; they are kept when all of it is taken in.
     fn give_back(
         &self,
-        rows: &mut Vec<(String, Shared)>,
+        rows: &mut Vec<(String, Box<Shared>)>,
         name: String,
         lease: &Closed,
         now: Millis,

@@ -52,12 +52,17 @@ fn groups(text: &str, may_end_with_v4: bool) -> Option<(u128, u32)> {
     if text.is_empty() {
         return Some((bits, count));
     }
-    let mut parts = text.split(':').peekable();
-    while let Some(part) = parts.next() {
-        let is_last = parts.peek().is_none();
+    let mut is_over = false;
+    for part in text.split(':') {
+        if is_over {
+            return None;
+        }
         let (value, width) = match number(part, 16, 4) {
             Some(value) => (value, 1),
-            None if is_last && may_end_with_v4 => (parse_v4(part)?.to_bits(), 2),
+            None if may_end_with_v4 => {
+                is_over = true;
+                (parse_v4(part)?.to_bits(), 2)
+            }
             None => return None,
         };
         bits = (bits << (16 * width)) | u128::from(value);

@@ -46,25 +46,26 @@ impl<'a> Books<'a> {
         let now = self.advance(id, asked_at);
         let standing = self.standing(now);
         let need = u64::from(ask.need);
-        let left = standing.iter().map(|s| s.left).min();
-        if left.is_some_and(|left| left < need) {
+        let shares = self.key.open.held(now).saturating_add(1).min(MOST_SHARES);
+        let (mut left, mut most) = (u64::from(UNLIMITED_GRANT).max(need), u64::MAX);
+        for one in &standing {
+            left = left.min(one.left);
+            // Of what others spend of too it is not known how many hold some.
+            let shares = if one.policy.is_shared() {
+                MOST_SHARES
+            } else {
+                shares
+            };
+            most = most.min(one.left / shares);
+        }
+        if left < need {
             return Err(self.exhausted(asked_at, now, ask.need));
         }
-        // Of what others spend of too it is not known how many hold some.
-        let shares = self.key.open.held(now).saturating_add(1).min(MOST_SHARES);
-        let share = |s: &Standing| match s.policy.is_shared() {
-            true => s.left / MOST_SHARES,
-            false => s.left / shares,
-        };
-        let most = standing.iter().map(share).min();
         let ttl = ask.ttl.min(rest_of_day(now));
         let units = if ttl == 0 {
             need
         } else {
-            u64::from(ask.want)
-                .min(most.unwrap_or(u64::from(UNLIMITED_GRANT)))
-                .max(need.max(1))
-                .min(left.unwrap_or(u64::MAX))
+            u64::from(ask.want).min(most).max(need.max(1)).min(left)
         };
         let units = u32::try_from(units).unwrap_or(u32::MAX);
         // Clocks read whole milliseconds and need not be in phase: what is before the end for the gate may

@@ -23,7 +23,7 @@ impl World {
         let key = self.rng.random_range(0..KEYS);
         let drawn = self.rng.random_range(0..12);
         let (ledger_now, new_credits) = (self.guard_clock(), self.new_credits(key));
-        let new_identity = self.rng.random_range(0..IDENTITIES + 1);
+        let new_identity = self.rng.random_range(0..2 * IDENTITIES);
         let new_limits = limits(&mut self.rng);
         let grace = self.guard_clock() + [0, 0, 30_000, HOUR][self.rng.random_range(0..4)];
         let record = &mut self.guard.rows[key].record;
@@ -85,7 +85,7 @@ impl World {
             self.guard.common.identities[n].limit_identity(&identity(limits));
             self.seen.identities += 1;
         } else {
-            let most = [300, 5_000, 50_000][self.rng.random_range(0..3)];
+            let most = [2_000, 20_000, 200_000][self.rng.random_range(0..3)];
             let plan = self.rng.random_bool(0.5).then_some(most);
             self.guard.plan_limit = plan;
             self.guard.common.plan.limit_plan(plan);
@@ -97,7 +97,7 @@ impl World {
     fn new_credits(&mut self, key: usize) -> Option<Credits> {
         let known = self.guard.rows[key].record.credits.clone();
         let (serial, granted) = known.map_or((0, 0), |known| (known.serial, known.granted));
-        let amount = [20, 500][self.rng.random_range(0..2)];
+        let amount = [200, 20_000][self.rng.random_range(0..2)];
         let interval = [Interval::Daily, Interval::Monthly][self.rng.random_range(0..2)];
         let adds = self.rng.random_bool(0.4);
         let credits = Credits {
@@ -108,7 +108,7 @@ impl World {
                 .random_bool(0.7)
                 .then_some(Refill { amount, interval }),
         };
-        self.rng.random_bool(0.6).then_some(credits)
+        self.rng.random_bool(0.4).then_some(credits)
     }
 
     /// Something dies, or a clock steps forward.

@@ -18,7 +18,7 @@ const UNDER_LOSS: Duration = Duration::from_secs(5);
 /// How long the load goes on when the network is good again.
 const AFTERWARDS: Duration = Duration::from_secs(2);
 
-pub fn two_gates() -> WorldOptions {
+fn two_gates() -> WorldOptions {
     WorldOptions {
         edge: EdgeOptions {
             gates: 2,
@@ -120,7 +120,7 @@ async fn three_windows_are_taken_together_and_refused_requests_cost_nothing_in_a
 }
 
 /// Waits for the next UTC day if this one ends within `span`.
-pub async fn away_from_midnight(span: Duration) {
+async fn away_from_midnight(span: Duration) {
     let since_epoch = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap_or_default();
