@@ -2,7 +2,7 @@
 //! before its answer leaves.
 
 use crate::Millis;
-use crate::ledger::{Ask, Ledger};
+use crate::ledger::{Ask, Books, Ledger, Shared};
 use crate::message::{KeyAnswer, KeyAsk};
 use crate::record::{
     KeyRecord, KeyState, MAX_VERSION, MemberRecord, Record, RoleRecord, built_in_role,
@@ -12,13 +12,25 @@ use crate::record::{
 /// so long, and a flood costs two calls a second. Callers are told whole seconds, so it breaks no promise.
 pub const HOLD_MS: Millis = 500;
 
+/// What a key may share with others of its account, as far as it is there.
+#[derive(Debug, Default)]
+pub struct Shares<'a> {
+    /// What the identity that its record names is limited to.
+    pub identity: Option<&'a mut Shared>,
+    /// The account's plan.
+    pub plan: Option<&'a mut Shared>,
+}
+
 /// Answers a question about a key.
 ///
+/// A key that names an identity which is not there gets nothing: a limit that can't be found is not no limit.
+///
 /// `lease` is an id that this guard has never used. `lease_ms` is the lease time; a strict key gets none.
-/// The ledger changes only when units are granted, and then before the answer exists.
+/// What is kept changes only when units are granted, and then before the answer exists.
 pub fn answer(
     record: Option<&KeyRecord>,
     ledger: &mut Ledger,
+    shares: Shares<'_>,
     ask: &KeyAsk,
     lease: u64,
     now: Millis,
@@ -41,19 +53,28 @@ pub fn answer(
         need: ask.need,
         ttl,
     };
-    match ledger.grant(lease, now, &record.limits, wish) {
+    let mut nothing = Shared::nothing();
+    let identity = record.identity.as_deref();
+    let mut books = Books {
+        key: ledger,
+        limits: &record.limits,
+        credits: record.credits.as_ref(),
+        identity: identity.map(|name| (name, shares.identity.unwrap_or(&mut nothing))),
+        plan: shares.plan.filter(|plan| plan.is_plan()),
+    };
+    match books.grant(lease, now, wish) {
         Ok(grant) => KeyAnswer::Granted {
             lease,
             units: grant.units,
             ttl: grant.ttl,
-            standing: ledger.standing(now, &record.limits),
+            standing: books.standing(now),
         },
         Err(refusal) => KeyAnswer::Exhausted {
             retry_in: refusal.retry_in,
             violated: refusal.violated,
             // A refusal must not outlive the moment at which a retry was promised to succeed.
             ttl: ttl.min(refusal.retry_in.max(HOLD_MS)),
-            standing: ledger.standing(now, &record.limits),
+            standing: books.standing(now),
         },
     }
 }
@@ -84,7 +105,7 @@ pub fn place(record: &Record, at_hand: AtHand, latest: u64) -> Option<u64> {
     let binds = match record {
         Record::Key(key) => key.owner.is_some() || at_hand.is_owned || at_hand.is_late,
         Record::Member(_) | Record::Role(_) => true,
-        Record::Api(_) | Record::Account(_) => false,
+        Record::Api(_) | Record::Account(_) | Record::Identity(_) => false,
     };
     let version = record.version();
     let place = if at_hand.version == 0 || version > latest {

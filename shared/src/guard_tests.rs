@@ -123,7 +123,15 @@ fn an_active_key_of_a_removed_owner_says_so_and_gets_no_units() {
         need: 1,
     };
     let mut ledger = Ledger::default();
-    let answered = answer(Some(&own), &mut ledger, &ask, 0, 1_000, 1_000);
+    let answered = answer(
+        Some(&own),
+        &mut ledger,
+        Shares::default(),
+        &ask,
+        0,
+        1_000,
+        1_000,
+    );
     assert_eq!(answered, KeyAnswer::Current { ttl: 1_000 });
     for state in [KeyState::Revoked, KeyState::Deleted] {
         let mut own = key(5, Some("mem_1"));

@@ -41,3 +41,8 @@ pub fn import(entropy: &[u8; 32]) -> String {
 pub fn request(entropy: &[u8; 32]) -> String {
     format!("req_{}", base62::from_entropy(entropy, 20))
 }
+
+/// An identity's id, `idn_` and 16 characters.
+pub fn identity(entropy: &[u8; 32]) -> String {
+    format!("idn_{}", base62::from_entropy(entropy, 16))
+}

@@ -7,11 +7,11 @@ use serde::Serialize;
 use crate::Millis;
 use crate::account::AccountRecord;
 use crate::ledger::Standing;
+use crate::policy::Policy;
 use crate::read::Members;
 use crate::record::{KeyRecord, Record};
 use crate::token::KeyHash;
 use crate::usage::UsageRow;
-use crate::window::Window;
 use crate::wire;
 use crate::write::member;
 
@@ -151,18 +151,18 @@ pub enum KeyAnswer {
         units: u32,
         /// Milliseconds from the gate's sending; 0: for the waiting request only.
         ttl: Millis,
-        /// The limited windows after the debit.
+        /// How all that is limited stands after the debit.
         standing: Vec<Standing>,
     },
     /// No room.
     Exhausted {
-        /// After how many milliseconds there would be room.
+        /// After how many milliseconds there would be room: see [`crate::ledger::is_never`].
         retry_in: Millis,
-        /// The windows that lack it.
-        violated: Vec<Window>,
+        /// What lacks it.
+        violated: Vec<Policy>,
         /// How long the gate may refuse by itself, in milliseconds from its sending.
         ttl: Millis,
-        /// The limited windows.
+        /// How all that is limited stands.
         standing: Vec<Standing>,
     },
 }

@@ -5,6 +5,7 @@
 
 mod api;
 mod owner;
+mod quota;
 
 use serde::Serialize;
 
@@ -13,11 +14,14 @@ pub use self::api::{
 };
 pub use self::owner::{MemberRecord, RoleRecord, built_in_role};
 
+pub use self::quota::{Credits, IdentityRecord, Interval, Refill};
+
 use crate::Millis;
 use crate::account::{AccountRecord, MAX_DEPTH, locator_of};
 use crate::ip::IpRange;
 use crate::origin::OriginPattern;
 use crate::permission::Permission;
+use crate::policy::Policy;
 use crate::read::Members;
 use crate::resource::ResourceScope;
 use crate::token::KeyHash;
@@ -62,7 +66,7 @@ pub enum Enforcement {
 wire!(Enforcement: "leased" => Leased, _ | "strict" => Strict);
 
 /// The limits of a key, in cost units. `None`: not limited in that window.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RateLimits {
     /// In any rolling 60 s.
@@ -86,13 +90,15 @@ impl RateLimits {
             Window::Minute => self.requests_per_minute,
             Window::Hour => self.requests_per_hour,
             Window::Day => self.requests_per_day,
+            Window::Month => None,
         }
     }
 
     /// The windows whose whole limit is below a cost: it never fits there.
-    pub fn below(&self, cost: u32) -> Vec<Window> {
+    pub fn below(&self, cost: u32) -> Vec<Policy> {
         let is_below = |window: &Window| self.of(*window).is_some_and(|limit| limit < cost);
-        Window::ALL.into_iter().filter(is_below).collect()
+        let below = Window::OF_RATES.into_iter().filter(is_below);
+        below.map(Policy::Key).collect()
     }
 }
 
@@ -153,6 +159,12 @@ pub struct KeyRecord {
     pub limits: RateLimits,
     /// How exactly it is followed.
     pub enforcement: Enforcement,
+    /// What it may spend in all; `None`: not limited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credits: Option<Credits>,
+    /// The identity whose limits it shares with other keys of its account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
 }
 
 wire!(KeyRecord {
@@ -173,6 +185,8 @@ wire!(KeyRecord {
     allowed_ips: "allowedIps" or Vec::new(),
     limits: "limits" or RateLimits::default(),
     enforcement: "enforcement" or Enforcement::default(),
+    credits: "credits",
+    identity: "identity",
 });
 
 impl KeyRecord {
@@ -223,6 +237,8 @@ pub enum Record {
     Member(MemberRecord),
     /// A role.
     Role(RoleRecord),
+    /// An identity.
+    Identity(IdentityRecord),
 }
 
 wire!(Record: Self::from_members, Self::put_members);
@@ -255,9 +271,10 @@ impl Record {
             "api" => Self::Api(ApiRecord::from_members(members)),
             "member" => Self::Member(MemberRecord::from_members(members)),
             "role" => Self::Role(RoleRecord::from_members(members)),
+            "identity" => Self::Identity(IdentityRecord::from_members(members)),
             kind => {
                 if kind != "account" {
-                    members.wanted("a key, an api, an account, a member or a role");
+                    members.wanted("a key, an api, an account, a member, a role or an identity");
                 }
                 Self::Account(AccountRecord::from_members(members))
             }
@@ -272,6 +289,7 @@ impl Record {
             Self::Account(r) => r.put_members(to),
             Self::Member(r) => r.put_members(to),
             Self::Role(r) => r.put_members(to),
+            Self::Identity(r) => r.put_members(to),
         }
     }
 
@@ -282,10 +300,11 @@ impl Record {
             Self::Account(r) => head!(r, "account", id),
             Self::Member(r) => head!(r, "member", account),
             Self::Role(r) => head!(r, "role", account),
+            Self::Identity(r) => head!(r, "identity", account),
         }
     }
 
-    /// `key`, `api`, `account`, `member` or `role`.
+    /// `key`, `api`, `account`, `member`, `role` or `identity`.
     pub fn kind(&self) -> &'static str {
         self.head().kind
     }

@@ -178,6 +178,8 @@ impl Key {
             allowed_ips: settings.allowed_ips,
             limits: settings.limits,
             enforcement: settings.enforcement,
+            credits: None,
+            identity: None,
         }
     }
 

@@ -42,6 +42,7 @@ mod tests {
                 version,
                 ancestors: Vec::new(),
                 deleted: false,
+                requests_per_month: None,
             })
         };
         let texts: Vec<String> = (1..=3)

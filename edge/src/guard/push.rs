@@ -4,12 +4,12 @@ use shared::Millis;
 use shared::account::guard_name;
 use shared::guard::{AtHand, place, replaces};
 use shared::message::{GuardPush, GuardPushAnswer};
-use shared::record::Record;
+use shared::record::{KeyRecord, Record};
 use shared::webhook::TOLERANCE_SECONDS;
 use shared::write;
 
 use super::GuardCode;
-use super::store::{first_numbers, first_texts, int, text};
+use super::store::{PLAN_ROW, first_numbers, first_texts, identity_row, int, text};
 use crate::kv;
 
 /// How long a delivery is remembered: as long as its signature could be accepted again.
@@ -34,7 +34,7 @@ impl GuardCode {
             let mut newer = Vec::with_capacity(push.records.len());
             for record in &push.records {
                 let is_own = guard_name(record.account()).as_ref() == Some(&push.guard);
-                newer.push(self.apply(record, is_own.then_some(&mut writes))?);
+                newer.push(self.apply(record, is_own.then_some(&mut writes), now)?);
             }
             GuardPushAnswer::Applied { newer }
         };
@@ -72,7 +72,12 @@ impl GuardCode {
     }
 
     /// Keeps a record if it is newer; says whether it was.
-    fn apply(&mut self, record: &Record, writes: Option<&mut Writes>) -> Result<bool, String> {
+    fn apply(
+        &mut self,
+        record: &Record,
+        writes: Option<&mut Writes>,
+        now: Millis,
+    ) -> Result<bool, String> {
         let (kind, id, version) = (record.kind(), record.id(), record.version());
         let [known, is_owned, is_late, latest] = first_numbers(&self.store.exec(
             "select coalesce(max(version), 0), coalesce(max(body ->> 'owner' is not null), 0),
@@ -89,6 +94,9 @@ impl GuardCode {
         let newer = replaces(Some(known), version);
         if newer {
             self.replace(record)?;
+            if writes.is_some() {
+                self.limit(record, now)?;
+            }
             if let Some(place) = place(record, at_hand, latest) {
                 let is_late = at_hand.is_late || place > version;
                 self.store.put_place(kind, id, place, is_late)?;
@@ -103,14 +111,14 @@ impl GuardCode {
         Ok(newer)
     }
 
-    /// What KV must hold of a record; later records of a push replace earlier ones. Nobody looks for members and roles
-    /// there.
+    /// What KV must hold of a record; later records of a push replace earlier ones. Nobody looks for members, roles and
+    /// identities there.
     fn plan_writes(&mut self, record: &Record, writes: &mut Writes) -> Result<(), String> {
         let kv_name: fn(&str) -> String = match record {
             Record::Key(_) => kv::key_name,
             Record::Api(_) => kv::host_name,
             Record::Account(_) => kv::account_name,
-            Record::Member(_) | Record::Role(_) => return Ok(()),
+            Record::Member(_) | Record::Role(_) | Record::Identity(_) => return Ok(()),
         };
         let is_key = matches!(record, Record::Key(_));
         let names = |condition: &str, version: Option<u64>| {
@@ -179,6 +187,39 @@ impl GuardCode {
     }
 }
 
+impl GuardCode {
+    /// Puts a record's limits where grants look for them, from now on.
+    fn limit(&self, record: &Record, now: Millis) -> Result<(), String> {
+        let name = match record {
+            Record::Api(_) | Record::Member(_) | Record::Role(_) => return Ok(()),
+            Record::Key(key) => return self.adopt(key, now),
+            Record::Account(_) => PLAN_ROW.to_owned(),
+            Record::Identity(identity) => identity_row(&identity.id),
+        };
+        let known = self.store.shared(&name)?;
+        let is_new = known.is_none();
+        let mut shared = known.unwrap_or_default();
+        match record {
+            Record::Identity(identity) => shared.limit_identity(identity),
+            // An account that never had a plan has no row, and so its keys read none.
+            Record::Account(account) if !is_new || account.requests_per_month.is_some() => {
+                shared.limit_plan(account.requests_per_month);
+            }
+            _ => return Ok(()),
+        }
+        self.store.put_shared(&name, &shared)
+    }
+
+    fn adopt(&self, key: &KeyRecord, now: Millis) -> Result<(), String> {
+        let Some(credits) = &key.credits else {
+            return Ok(());
+        };
+        let mut row = self.store.ledger(&key.id)?;
+        row.ledger.adopt(credits, row.next_lease, now);
+        self.store.put_ledger(&key.id, &row)
+    }
+}
+
 /// Notes what KV must hold at a name; what was noted before does not matter any more.
 fn put(writes: &mut Writes, name: String, value: Option<String>) {
     match writes.iter_mut().find(|(n, _)| *n == name) {
@@ -193,6 +234,7 @@ fn body_of(record: &Record) -> String {
         Record::Key(key) => write::to_string(key),
         Record::Api(api) => write::to_string(api),
         Record::Account(account) => write::to_string(account),
+        Record::Identity(identity) => write::to_string(identity),
         Record::Member(member) => write::to_string(member),
         Record::Role(role) => write::to_string(role),
     }
@@ -205,6 +247,6 @@ fn names_of(record: &Record) -> Vec<String> {
         Record::Api(api) if api.deleted => Vec::new(),
         Record::Api(api) => api.endpoints.iter().map(|e| e.host.clone()).collect(),
         Record::Account(account) => vec![account.id.clone()],
-        Record::Member(_) | Record::Role(_) => Vec::new(),
+        Record::Member(_) | Record::Role(_) | Record::Identity(_) => Vec::new(),
     }
 }

@@ -5,10 +5,11 @@ use js_sys::wasm_bindgen::{JsCast, JsValue};
 use shared::Millis;
 use shared::account::AccountRecord;
 use shared::guard::bind;
-use shared::ledger::Ledger;
+use shared::ledger::{Ledger, Shared};
 use shared::read::{self, FromJson};
 use shared::record::KeyRecord;
 use shared::usage::UsageRow;
+use shared::write;
 use worker_sys::SqlStorage;
 
 const SCHEMA: &str = "
@@ -39,7 +40,26 @@ pub struct LedgerRow {
     /// Ids are never used twice for a key.
     pub next_lease: u64,
     /// The counters.
-    pub ledger: Ledger,
+    pub ledger: Box<Ledger>,
+}
+
+/// All that a lease is debited to.
+#[derive(Debug, Default)]
+pub struct Rows {
+    /// The key's own.
+    pub key: LedgerRow,
+    /// Its identity's.
+    pub identity: Option<Box<Shared>>,
+    /// The account's plan.
+    pub plan: Option<Box<Shared>>,
+}
+
+/// The row of `ledgers` that is the plan's: no key has such an id.
+pub const PLAN_ROW: &str = ".plan";
+
+/// The row of `ledgers` that is an identity's.
+pub fn identity_row(id: &str) -> String {
+    shared::text::join(&[".", id], "")
 }
 
 /// The storage of a guard.
@@ -227,28 +247,73 @@ impl Store {
         rows.first().map(|r| parse(r.first())).transpose()
     }
 
+    /// All that a lease of a key is debited to, in one look: what is not there costs nothing.
+    pub fn rows(&self, record: &KeyRecord) -> Result<Rows> {
+        let identity = record.identity.as_deref().map(identity_row);
+        self.read([&record.id, identity.as_deref().unwrap_or(""), PLAN_ROW])
+    }
+
+    fn read(&self, names: [&str; 3]) -> Result<Rows> {
+        let mut rows = Rows::default();
+        for row in self.exec(
+            "select key, next_lease, body from ledgers where key in (?, ?, ?)",
+            &names.map(text),
+        )? {
+            let (name, body) = (as_text(row.first())?, row.get(2));
+            if name == names[0] {
+                rows.key = LedgerRow {
+                    next_lease: as_u64(row.get(1))?,
+                    ledger: parse(body)?,
+                };
+            } else {
+                let place = match name {
+                    PLAN_ROW => &mut rows.plan,
+                    _ => &mut rows.identity,
+                };
+                *place = Some(parse(body)?);
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Keeps all that a lease of a key was debited to.
+    pub fn put_rows(&self, record: &KeyRecord, rows: &Rows) -> Result<()> {
+        self.put_ledger(&record.id, &rows.key)?;
+        if let (Some(id), Some(identity)) = (&record.identity, &rows.identity) {
+            self.put_shared(&identity_row(id), identity)?;
+        }
+        match &rows.plan {
+            Some(plan) if plan.is_plan() => self.put_shared(PLAN_ROW, plan),
+            _ => Ok(()),
+        }
+    }
+
     /// The ledger of a key; a new one if it has none.
     pub fn ledger(&self, key: &str) -> Result<LedgerRow> {
-        let rows = self.exec(
-            "select next_lease, body from ledgers where key = ?",
-            &[text(key)],
-        )?;
-        match rows.first() {
-            None => Ok(LedgerRow::default()),
-            Some(row) => Ok(LedgerRow {
-                next_lease: as_u64(row.first())?,
-                ledger: parse(row.get(1))?,
-            }),
-        }
+        Ok(self.read([key, "", ""])?.key)
     }
 
     /// Keeps the ledger of a key.
     pub fn put_ledger(&self, key: &str, row: &LedgerRow) -> Result<()> {
-        let body = shared::write::to_string(&row.ledger);
+        self.put_row(key, row.next_lease, &write::to_string(&*row.ledger))
+    }
+
+    /// What keys share, by its row.
+    pub fn shared(&self, name: &str) -> Result<Option<Box<Shared>>> {
+        let rows = self.read(["", name, name])?;
+        Ok(rows.plan.or(rows.identity))
+    }
+
+    /// Keeps what keys share.
+    pub fn put_shared(&self, name: &str, shared: &Shared) -> Result<()> {
+        self.put_row(name, 0, &write::to_string(shared))
+    }
+
+    fn put_row(&self, key: &str, next_lease: u64, body: &str) -> Result<()> {
         self.exec(
             "insert into ledgers (key, next_lease, body) values (?, ?, ?)
              on conflict (key) do update set next_lease = excluded.next_lease, body = excluded.body",
-            &[text(key), int(row.next_lease), text(&body)],
+            &[text(key), int(next_lease), text(body)],
         )
         .map(drop)
     }

@@ -36,7 +36,7 @@ impl Ledger {
         };
         // A ledger's time never runs back: at 0 it stands where it stood last.
         let standing = self.0.standing(0, &limits);
-        standing.iter().map(|w| u64::from(w.limit - w.left)).sum()
+        standing.iter().map(|w| w.limit - w.left).sum()
     }
 
     /// Of those, the units of leases that may still be settled: spent or not.

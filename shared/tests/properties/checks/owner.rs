@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use shared::guard::{AtHand, answer, bind, place, replaces};
+use shared::guard::{AtHand, Shares, answer, bind, place, replaces};
 use shared::ledger::Ledger;
 use shared::message::{KeyAnswer, KeyAsk};
 use shared::permission::{Permission, allows};
@@ -258,7 +258,15 @@ impl Gate {
                 need: 1,
             };
             let mut ledger = Ledger::default();
-            match answer(now_bound.as_ref(), &mut ledger, &ask, 0, 1_000, 1_000) {
+            match answer(
+                now_bound.as_ref(),
+                &mut ledger,
+                Shares::default(),
+                &ask,
+                0,
+                1_000,
+                1_000,
+            ) {
                 KeyAnswer::Stale { record } => {
                     assert!(record.version > ask.version, "gates keep the newer one");
                     self.held = Some(*record);

@@ -10,11 +10,12 @@ use super::draw::{ALPHANUMERIC, Draw};
 /// A record is read as it was written; a member that is wrong is refused or means the safest, and changes nothing else.
 pub fn record(bytes: &[u8]) {
     let mut draw = Draw::new(bytes);
-    let good = match draw.below(5) {
+    let good = match draw.below(6) {
         0 => key(&mut draw),
         1 => api(&mut draw),
         2 => member(&mut draw),
         3 => role(&mut draw),
+        4 => identity(&mut draw),
         _ => account(&mut draw),
     };
     let read = reads(&good).expect("it is good");
@@ -137,6 +138,22 @@ fn account(draw: &mut Draw<'_>) -> Value {
     let own = id(draw, "acc_", 8);
     let mut record = common(draw, "account", own);
     record.insert("deleted".into(), json!(draw.one_in(2)));
+    record.insert(
+        "requestsPerMonth".into(),
+        json!(draw.one_in(2).then(|| draw.number())),
+    );
+    Value::Object(record)
+}
+
+fn identity(draw: &mut Draw<'_>) -> Value {
+    let own = id(draw, "idn_", 16);
+    let mut record = common(draw, "identity", own);
+    let members = json!({
+        "account": id(draw, "acc_", 8),
+        "limits": {"requestsPerHour": draw.one_in(2).then(|| draw.byte())},
+        "deleted": draw.one_in(2),
+    });
+    record.extend(members.as_object().expect("an object").clone());
     Value::Object(record)
 }
 
@@ -162,6 +179,12 @@ fn role(draw: &mut Draw<'_>) -> Value {
     });
     record.extend(members.as_object().expect("an object").clone());
     Value::Object(record)
+}
+
+fn credits(draw: &mut Draw<'_>) -> Value {
+    let interval = draw.pick(&["daily", "monthly", "yearly"]);
+    let refill = json!({"amount": draw.number(), "interval": interval});
+    json!({"serial": draw.number(), "granted": draw.number(), "refill": draw.one_in(2).then_some(refill)})
 }
 
 fn key(draw: &mut Draw<'_>) -> Value {
@@ -190,6 +213,8 @@ fn key(draw: &mut Draw<'_>) -> Value {
         "allowedIps": draw.list(2, |draw| draw.pick(&["10.0.0.0/8", "::1", "203.0.113.7"])),
         "limits": {"requestsPerMinute": draw.one_in(2).then(|| draw.byte()), "requestsPerDay": 5},
         "enforcement": draw.pick(&["leased", "strict", "quantum"]),
+        "credits": draw.one_in(2).then(|| credits(draw)),
+        "identity": draw.one_in(2).then_some("idn_1"),
     });
     record.extend(members.as_object().expect("an object").clone());
     Value::Object(record)
