@@ -53,6 +53,13 @@ impl AdminToken {
     pub fn hash(&self) -> String {
         hex::encode(Sha256::digest(self.0.as_bytes()))
     }
+
+    /// Its id, `tok_` and the first 20 digits of its hash.
+    pub fn id(&self) -> String {
+        let mut id = self.hash();
+        id.truncate(20);
+        format!("tok_{id}")
+    }
 }
 
 impl fmt::Debug for AdminToken {

@@ -5,7 +5,10 @@ use axum::http::header;
 use axum::http::request::Parts;
 
 use crate::admin_token::AdminToken;
+use crate::audit::{Actor, Caller};
 use crate::error::ApiError;
+use crate::http::client;
+use crate::http::finish::RequestId;
 use crate::state::AppState;
 use crate::store::admin_tokens;
 
@@ -16,6 +19,8 @@ use crate::store::admin_tokens;
 pub struct Admin {
     /// The token's account.
     pub account: String,
+    /// What a change is told of the call.
+    pub caller: Caller,
 }
 
 impl FromRequestParts<AppState> for Admin {
@@ -36,11 +41,25 @@ impl FromRequestParts<AppState> for Admin {
         }
         Ok(Self {
             account: holder.account_id,
+            caller: Caller {
+                actor: Actor::Admin {
+                    token_id: holder.token_id,
+                    token_name: holder.token_name,
+                    member_id: None,
+                },
+                address: client::address(parts),
+                request_id: parts.extensions.get().map(|RequestId(id)| id.clone()),
+                ticket: parts.extensions.get().cloned(),
+            },
         })
     }
 }
 
-fn presented(parts: &Parts) -> Result<AdminToken, ApiError> {
+/// The token that a request presents, valid or not.
+///
+/// # Errors
+/// When there is none, or more than one, or it can't be one.
+pub fn presented(parts: &Parts) -> Result<AdminToken, ApiError> {
     let missing = ApiError::Unauthorized(
         "An admin token is needed, in the header `Authorization: Bearer kwa_…`",
     );

@@ -7,6 +7,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use shared::problem::Problem;
 
+use crate::http::precondition::etag;
+
 /// The answer to a request that failed.
 #[derive(Debug)]
 pub enum ApiError {
@@ -28,6 +30,12 @@ pub enum ApiError {
     UnsupportedMediaType,
     /// The body is larger than this many bytes.
     PayloadTooLarge(usize),
+    /// The caller wants to change another version than this one, which is there.
+    PreconditionFailed(u64),
+    /// The first call with the same `Idempotency-Key` is under way.
+    InProgress,
+    /// The `Idempotency-Key` belongs to another request.
+    KeyReused,
     /// The request is not understood at all.
     BadRequest(String),
     /// The database is out of reach or overloaded; a retry may succeed.
@@ -59,7 +67,10 @@ impl ApiError {
     pub fn no(thing: &str, id: &str) -> Self {
         // Only ids of ours are repeated: a path may hold anything, a token for example.
         let shown = id.len() <= 32 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        let is_id = shown && ["acc_", "api_", "key_"].iter().any(|p| id.starts_with(p));
+        let is_id = shown
+            && ["acc_", "api_", "key_", "aud_"]
+                .iter()
+                .any(|p| id.starts_with(p));
         Self::NotFound(if is_id {
             format!("There is no {thing} {id}")
         } else {
@@ -94,6 +105,25 @@ impl ApiError {
                 "payload_too_large",
                 "Payload too large",
                 format!("The body may have at most {limit} bytes"),
+            ),
+            Self::PreconditionFailed(version) => Problem::new(
+                412,
+                "precondition_failed",
+                "Precondition failed",
+                format!("It was changed meanwhile: its version is {version}, which is not what If-Match wants"),
+            )
+            .with("currentVersion", *version),
+            Self::InProgress => Problem::new(
+                409,
+                "idempotency_in_progress",
+                "In progress",
+                "The first call with this Idempotency-Key is still under way; ask again for its answer",
+            ),
+            Self::KeyReused => Problem::new(
+                422,
+                "idempotency_key_reused",
+                "Idempotency key reused",
+                "This Idempotency-Key was used for another request; a new request needs a new key",
             ),
             Self::BadRequest(detail) => Problem::new(400, "bad_request", "Bad request", detail),
             Self::Unavailable => Problem::new(
@@ -141,7 +171,10 @@ impl IntoResponse for ApiError {
                     HeaderValue::from_static("Bearer realm=\"keyward\""),
                 );
             }
-            Self::Unavailable => {
+            Self::PreconditionFailed(version) => {
+                headers.insert(header::ETAG, etag(*version));
+            }
+            Self::Unavailable | Self::InProgress => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}

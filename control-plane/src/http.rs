@@ -1,6 +1,8 @@
 //! What every route shares: reading bodies and parameters, and finishing answers.
 
 pub mod body;
+pub mod client;
 pub mod finish;
 pub mod page;
 pub mod params;
+pub mod precondition;

@@ -15,6 +15,7 @@
 )]
 
 pub mod admin_token;
+pub mod audit;
 pub mod auth;
 pub mod bootstrap;
 pub mod clock;
@@ -23,6 +24,7 @@ pub mod entropy;
 pub mod environment;
 pub mod error;
 pub mod http;
+pub mod idempotency;
 pub mod logging;
 pub mod routes;
 pub mod server;

@@ -1,7 +1,8 @@
 //! The HTTP API: one resource, one file.
 
-mod accounts;
+pub mod accounts;
 mod apis;
+mod audit_log;
 mod edge_usage;
 mod health;
 mod keys;
@@ -12,13 +13,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::error::ApiError;
 use crate::http::body::MAX_ADMIN_BODY;
-use crate::http::finish;
+use crate::http::{finish, precondition};
+use crate::idempotency;
 use crate::state::AppState;
 
 /// The longest that a request may take, its body included.
@@ -31,6 +33,8 @@ pub fn router(state: AppState) -> Router {
         .merge(apis::router())
         .merge(keys::router())
         .merge(presets::router())
+        .merge(audit_log::router())
+        .route_layer(from_fn_with_state(state.clone(), idempotency::layer))
         .merge(edge_usage::router());
     let all = Router::new()
         .merge(health::router())
@@ -44,6 +48,7 @@ pub fn router(state: AppState) -> Router {
 fn layered<S: Clone + Send + Sync + 'static>(routes: Router<S>, timeout: Duration) -> Router<S> {
     routes
         .route_layer(from_fn(finish::note_route))
+        .layer(from_fn(precondition::layer))
         .layer(DefaultBodyLimit::max(MAX_ADMIN_BODY))
         .layer(TimeoutLayer::with_status_code(
             StatusCode::SERVICE_UNAVAILABLE,

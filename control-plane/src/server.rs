@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::config::ServeConfig;
 use crate::routes;
 use crate::state::AppState;
-use crate::store::Store;
+use crate::store::{Store, idempotency};
 use crate::sync::{self, Pushers};
 
 /// How long requests under way may take to end when the server stops.
@@ -44,6 +44,9 @@ impl Server {
         let address = listener.local_addr()?;
         let store = Store::open(&config.database_url).await?;
         store.migrate().await?;
+        let mut tx = store.write().await?;
+        idempotency::prune(&mut tx, clock.now()).await?;
+        tx.commit().await?;
         let (propagation, pushers) = sync::start(&store, &clock, &config.sync).await?;
         if let Some(token) = &config.admin_token {
             bootstrap::ensure_token(&store, token, clock.now()).await?;
@@ -79,12 +82,16 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = async {
-            axum::serve(self.listener, self.router)
-                .with_graceful_shutdown(async {
-                    // An error means that the sender is gone, which is a reason to stop as well.
-                    let _ = stopped.await;
-                })
-                .await
+            axum::serve(
+                self.listener,
+                self.router
+                    .into_make_service_with_connect_info::<SocketAddr>(),
+            )
+            .with_graceful_shutdown(async {
+                // An error means that the sender is gone, which is a reason to stop as well.
+                let _ = stopped.await;
+            })
+            .await
         };
         tokio::pin!(serving);
         tracing::info!(address = %self.address, "listening");

@@ -4,8 +4,14 @@ use std::sync::Arc;
 
 use shared::Millis;
 use shared::secret::Secret;
+use zeroize::Zeroizing;
 
+use crate::audit::Act;
+use crate::auth::Admin;
 use crate::clock::Clock;
+use crate::error::ApiError;
+use crate::http::body::{Changed, Reply};
+use crate::idempotency::UnderWay;
 use crate::store::{Change, Store};
 use crate::sync::Propagation;
 
@@ -19,6 +25,7 @@ struct Inner {
     tag_secret: Secret,
     push_secret: Secret,
     propagation: Propagation,
+    under_way: UnderWay,
 }
 
 impl AppState {
@@ -36,6 +43,7 @@ impl AppState {
             tag_secret,
             push_secret,
             propagation,
+            under_way: UnderWay::default(),
         }))
     }
 
@@ -59,20 +67,47 @@ impl AppState {
         &self.0.push_secret
     }
 
-    /// Begins a change of what the edges know.
+    /// The calls with an `Idempotency-Key` that are under way.
+    pub fn under_way(&self) -> &UnderWay {
+        &self.0.under_way
+    }
+
+    /// Begins a change that an admin wants.
     ///
     /// # Errors
     /// When the database can't be reached.
-    pub async fn change(&self) -> sqlx::Result<Change> {
-        Change::begin(self.store(), self.now()).await
+    pub async fn change(&self, admin: &Admin) -> sqlx::Result<Change> {
+        Change::begin(self.store(), self.now(), admin.caller.clone()).await
     }
 
-    /// Commits a change and waits, within bounds, until every edge has it: whether that is so.
+    /// Commits a change, waits, within bounds, until every edge has it, and gives the answer, which tells whether that
+    /// is so. With an `Idempotency-Key` the answer is kept in the change.
     ///
     /// # Errors
     /// When the commit fails. The change is then not made.
-    pub async fn commit(&self, change: Change) -> sqlx::Result<bool> {
-        let committed = change.commit().await?;
-        Ok(self.0.propagation.settle(committed).await)
+    pub async fn commit<T: Changed>(
+        &self,
+        mut change: Change,
+        act: Act,
+        reply: Reply<T>,
+    ) -> Result<Reply<T>, ApiError> {
+        let version = reply.body.version();
+        let mut reply = reply.tagged(version);
+        let ticket = change.caller().ticket.clone();
+        if let Some(ticket) = &ticket {
+            let body = Zeroizing::new(reply.bytes()?);
+            ticket
+                .keep(&mut change, reply.status, version, &body)
+                .await?;
+        }
+        let committed = change.commit(act).await?;
+        if self.0.propagation.settle(committed).await {
+            reply.body.set_propagated(true);
+            if let Some(ticket) = &ticket {
+                let body = Zeroizing::new(reply.bytes()?);
+                ticket.settle(self.store(), &body).await;
+            }
+        }
+        Ok(reply)
     }
 }

@@ -17,6 +17,11 @@ pub fn api(entropy: &[u8; 32]) -> String {
     format!("api_{}", base62::from_entropy(entropy, 16))
 }
 
+/// An audit entry's id, `aud_` and 20 characters.
+pub fn audit(entropy: &[u8; 32]) -> String {
+    format!("aud_{}", base62::from_entropy(entropy, 20))
+}
+
 /// A request's id, `req_` and 20 characters.
 pub fn request(entropy: &[u8; 32]) -> String {
     format!("req_{}", base62::from_entropy(entropy, 20))

@@ -16,14 +16,19 @@ use crate::error::{self, ApiError, Failure};
 /// The answer's header that holds the request's id.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// A request's id, in its extensions.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub String);
+
 /// Wraps a request. Must be outside of every other layer.
-pub async fn layer(request: Request, next: Next) -> Response {
+pub async fn layer(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = match entropy::draw() {
         Ok(bytes) => shared::id::request(&bytes),
         // Without randomness nothing secret can be made, but the failure still gets an answer.
         Err(cause) => return finish(ApiError::Internal(cause).into_response(), "req_unknown"),
     };
+    request.extensions_mut().insert(RequestId(id.clone()));
     let method = request.method().clone();
     let response = finish(next.run(request).await, &id);
     log(&method, &response, &id, started);

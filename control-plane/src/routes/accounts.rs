@@ -4,17 +4,19 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use shared::account::MAX_DEPTH;
 use shared::token::{MAX_PREFIX, is_prefix};
 
+use crate::audit::{Act, Audited, Target};
 use crate::auth::Admin;
 use crate::bootstrap::fresh_account_id;
 use crate::error::ApiError;
-use crate::http::body::{Body, Reply, given};
+use crate::http::body::{Body, Changed, Done, Reply, given};
 use crate::http::page::{Page, PageRequest, Position};
 use crate::http::params::{Id, Params};
+use crate::http::precondition::Precondition;
 use crate::state::AppState;
+use crate::store::Change;
 use crate::store::accounts::{self, Account};
 use crate::timestamp::Timestamp;
 use crate::validate::Checks;
@@ -57,9 +59,10 @@ struct ListAccounts {
     cursor: Option<String>,
 }
 
+/// An account in JSON.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct AccountView {
+pub struct AccountView {
     id: String,
     /// `null` for the topmost account that the caller sees.
     parent_id: Option<String>,
@@ -72,8 +75,16 @@ struct AccountView {
 
 impl AccountView {
     fn of(account: Account, admin: &Admin) -> Self {
+        let is_own = account.id == admin.account;
+        let mut view = Self::whole(account);
+        view.parent_id = view.parent_id.filter(|_| !is_own);
+        view
+    }
+
+    /// Of an account as it is, whoever looks.
+    pub fn whole(account: Account) -> Self {
         Self {
-            parent_id: account.parent_id.filter(|_| account.id != admin.account),
+            parent_id: account.parent_id,
             id: account.id,
             name: account.name,
             token_prefix: account.token_prefix,
@@ -84,10 +95,31 @@ impl AccountView {
     }
 }
 
+impl Audited for AccountView {
+    fn target(&self) -> Target {
+        Target {
+            kind: "account",
+            id: self.id.clone(),
+            name: self.name.clone(),
+            account: self.id.clone(),
+        }
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct ChangedAccount {
     account: AccountView,
     propagated: bool,
+}
+
+impl Changed for ChangedAccount {
+    fn version(&self) -> Option<u64> {
+        Some(self.account.version)
+    }
+
+    fn set_propagated(&mut self, propagated: bool) {
+        self.propagated = propagated;
+    }
 }
 
 async fn list(
@@ -122,7 +154,8 @@ async fn show(
     let account = accounts::find(&mut conn, &admin.account, &id)
         .await?
         .ok_or_else(|| ApiError::no("account", &id))?;
-    Ok(Reply::ok(AccountView::of(account, &admin)))
+    let version = account.version;
+    Ok(Reply::ok(AccountView::of(account, &admin)).tagged(version))
 }
 
 async fn create(
@@ -135,7 +168,7 @@ async fn create(
     check_prefix(&mut checks, input.token_prefix.as_deref());
     checks.finish()?;
 
-    let mut change = state.change().await?;
+    let mut change = state.change(&admin).await?;
     let parent_id = input.parent_id.as_ref().unwrap_or(&admin.account);
     let parent = accounts::find(change.conn(), &admin.account, parent_id)
         .await?
@@ -157,17 +190,21 @@ async fn create(
     };
     accounts::insert(change.conn(), &account).await?;
     change.publish_account(&account).await?;
-    let propagated = state.commit(change).await?;
-    Ok(Reply::created(ChangedAccount {
-        account: AccountView::of(account, &admin),
+    let account = AccountView::of(account, &admin);
+    let act = Act::create(&account)?;
+    let propagated = false;
+    let reply = Reply::created(ChangedAccount {
+        account,
         propagated,
-    }))
+    });
+    state.commit(change, act, reply).await
 }
 
 async fn update(
     State(state): State<AppState>,
     admin: Admin,
     Id(id): Id,
+    precondition: Precondition,
     Body(input): Body<PatchAccount>,
 ) -> Result<Reply<ChangedAccount>, ApiError> {
     let mut checks = Checks::default();
@@ -175,32 +212,31 @@ async fn update(
     check_prefix(&mut checks, input.token_prefix.as_deref());
     checks.finish()?;
 
-    let mut change = state.change().await?;
-    let mut account = accounts::find(change.conn(), &admin.account, &id)
-        .await?
-        .ok_or_else(|| ApiError::no("account", &id))?;
+    let (mut change, mut account) = begin(&state, &admin, &id, &precondition).await?;
+    let before = AccountView::of(account.clone(), &admin);
     account.name = name.unwrap_or(account.name);
     account.token_prefix = input.token_prefix.unwrap_or(account.token_prefix);
     account.version = change.next_version();
     account.updated_at = change.now();
     accounts::update(change.conn(), &account).await?;
     change.publish_account(&account).await?;
-    let propagated = state.commit(change).await?;
-    Ok(Reply::ok(ChangedAccount {
-        account: AccountView::of(account, &admin),
+    let account = AccountView::of(account, &admin);
+    let act = Act::change("update", &before, &account)?;
+    let propagated = false;
+    let reply = Reply::ok(ChangedAccount {
+        account,
         propagated,
-    }))
+    });
+    state.commit(change, act, reply).await
 }
 
 async fn remove(
     State(state): State<AppState>,
     admin: Admin,
     Id(id): Id,
-) -> Result<Reply<Value>, ApiError> {
-    let mut change = state.change().await?;
-    let mut account = accounts::find(change.conn(), &admin.account, &id)
-        .await?
-        .ok_or_else(|| ApiError::no("account", &id))?;
+    precondition: Precondition,
+) -> Result<Reply<Done>, ApiError> {
+    let (mut change, mut account) = begin(&state, &admin, &id, &precondition).await?;
     if account.id == admin.account {
         let detail = "The account of the admin token in use can't be deleted with it";
         return Err(ApiError::Conflict(detail.to_owned()));
@@ -209,13 +245,28 @@ async fn remove(
         let detail = format!("The account still has {held}; delete them first");
         return Err(ApiError::Conflict(detail));
     }
+    let act = Act::delete(&AccountView::of(account.clone(), &admin))?;
     account.deleted = true;
     account.version = change.next_version();
     account.updated_at = change.now();
     accounts::update(change.conn(), &account).await?;
     change.publish_account(&account).await?;
-    let propagated = state.commit(change).await?;
-    Ok(Reply::ok(json!({"propagated": propagated})))
+    state.commit(change, act, Reply::ok(Done::default())).await
+}
+
+/// Begins a change of an account that exists and is within reach.
+async fn begin(
+    state: &AppState,
+    admin: &Admin,
+    id: &str,
+    precondition: &Precondition,
+) -> Result<(Change, Account), ApiError> {
+    let mut change = state.change(admin).await?;
+    let account = accounts::find(change.conn(), &admin.account, id)
+        .await?
+        .ok_or_else(|| ApiError::no("account", id))?;
+    precondition.check(account.version)?;
+    Ok((change, account))
 }
 
 fn check_prefix(checks: &mut Checks, prefix: Option<&str>) {

@@ -8,14 +8,15 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
+use crate::audit::Act;
 use crate::auth::Admin;
 use crate::entropy;
 use crate::error::ApiError;
-use crate::http::body::{Body, Reply};
+use crate::http::body::{Body, Changed, Done, Reply};
 use crate::http::page::{Page, PageRequest, Position};
 use crate::http::params::{Id, Params};
+use crate::http::precondition::Precondition;
 use crate::state::AppState;
 use crate::store::apis::{self, Api, ApiSettings};
 use crate::store::{Change, accounts};
@@ -42,6 +43,16 @@ struct ListApis {
 struct ChangedApi {
     api: ApiView,
     propagated: bool,
+}
+
+impl Changed for ChangedApi {
+    fn version(&self) -> Option<u64> {
+        Some(self.api.version())
+    }
+
+    fn set_propagated(&mut self, propagated: bool) {
+        self.propagated = propagated;
+    }
 }
 
 async fn list(
@@ -75,7 +86,8 @@ async fn show(
     let api = apis::find(&mut conn, &admin.account, &id)
         .await?
         .ok_or_else(|| ApiError::no("API", &id))?;
-    Ok(Reply::ok(ApiView::of(api)))
+    let version = api.version;
+    Ok(Reply::ok(ApiView::of(api)).tagged(version))
 }
 
 async fn create(
@@ -90,7 +102,7 @@ async fn create(
     patch.apply(&mut checks, &mut name, &mut settings);
     checks.finish()?;
 
-    let mut change = state.change().await?;
+    let mut change = state.change(&admin).await?;
     let account_id = account_id.unwrap_or(admin.account.clone());
     let account = accounts::find(change.conn(), &admin.account, &account_id)
         .await?
@@ -108,23 +120,22 @@ async fn create(
     apis::insert(change.conn(), &api).await?;
     claim_hosts(&mut change, &api).await?;
     change.publish_api(&api).await?;
-    let propagated = state.commit(change).await?;
-    Ok(Reply::created(ChangedApi {
-        api: ApiView::of(api),
-        propagated,
-    }))
+    let api = ApiView::of(api);
+    let act = Act::create(&api)?;
+    let propagated = false;
+    let reply = Reply::created(ChangedApi { api, propagated });
+    state.commit(change, act, reply).await
 }
 
 async fn update(
     State(state): State<AppState>,
     admin: Admin,
     Id(id): Id,
+    precondition: Precondition,
     Body(patch): Body<PatchApi>,
 ) -> Result<Reply<ChangedApi>, ApiError> {
-    let mut change = state.change().await?;
-    let mut api = apis::find(change.conn(), &admin.account, &id)
-        .await?
-        .ok_or_else(|| ApiError::no("API", &id))?;
+    let (mut change, mut api) = begin(&state, &admin, &id, &precondition).await?;
+    let before = ApiView::of(api.clone());
     let mut checks = Checks::default();
     patch.apply(&mut checks, &mut api.name, &mut api.settings);
     checks.finish()?;
@@ -133,30 +144,43 @@ async fn update(
     apis::update(change.conn(), &api).await?;
     claim_hosts(&mut change, &api).await?;
     change.publish_api(&api).await?;
-    let propagated = state.commit(change).await?;
-    Ok(Reply::ok(ChangedApi {
-        api: ApiView::of(api),
-        propagated,
-    }))
+    let api = ApiView::of(api);
+    let act = Act::change("update", &before, &api)?;
+    let propagated = false;
+    let reply = Reply::ok(ChangedApi { api, propagated });
+    state.commit(change, act, reply).await
 }
 
 async fn remove(
     State(state): State<AppState>,
     admin: Admin,
     Id(id): Id,
-) -> Result<Reply<Value>, ApiError> {
-    let mut change = state.change().await?;
-    let mut api = apis::find(change.conn(), &admin.account, &id)
-        .await?
-        .ok_or_else(|| ApiError::no("API", &id))?;
+    precondition: Precondition,
+) -> Result<Reply<Done>, ApiError> {
+    let (mut change, mut api) = begin(&state, &admin, &id, &precondition).await?;
+    let act = Act::delete(&ApiView::of(api.clone()))?;
     api.deleted = true;
     api.version = change.next_version();
     api.updated_at = change.now();
     apis::update(change.conn(), &api).await?;
     apis::claim_hosts(change.conn(), &api.id, &[]).await?;
     change.publish_api(&api).await?;
-    let propagated = state.commit(change).await?;
-    Ok(Reply::ok(json!({"propagated": propagated})))
+    state.commit(change, act, Reply::ok(Done::default())).await
+}
+
+/// Begins a change of an API that exists and is within reach.
+async fn begin(
+    state: &AppState,
+    admin: &Admin,
+    id: &str,
+    precondition: &Precondition,
+) -> Result<(Change, Api), ApiError> {
+    let mut change = state.change(admin).await?;
+    let api = apis::find(change.conn(), &admin.account, id)
+        .await?
+        .ok_or_else(|| ApiError::no("API", id))?;
+    precondition.check(api.version)?;
+    Ok((change, api))
 }
 
 async fn claim_hosts(change: &mut Change, api: &Api) -> Result<(), ApiError> {

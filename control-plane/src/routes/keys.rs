@@ -3,23 +3,25 @@
 mod input;
 mod lifecycle;
 mod list;
+mod rotation;
 mod usage;
 mod view;
 
 use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post};
-use serde_json::{Value, json};
 use shared::account::locator_of;
 use shared::record::KeyState;
 use shared::token::Token;
 
+use crate::audit::Act;
 use crate::auth::Admin;
 use crate::entropy;
 use crate::environment::Environment;
 use crate::error::ApiError;
-use crate::http::body::{Body, Reply};
+use crate::http::body::{Body, Done, Reply};
 use crate::http::params::Id;
+use crate::http::precondition::Precondition;
 use crate::state::AppState;
 use crate::store::accounts::{self, Account};
 use crate::store::keys::{self, Key};
@@ -33,7 +35,9 @@ pub fn router() -> Router<AppState> {
     Router::new()
         .route("/keys", get(list::list).post(create))
         .route("/keys/{id}", get(show).patch(update).delete(remove))
-        .route("/keys/{id}/rotate", post(lifecycle::rotate))
+        .route("/keys/{id}/rotate", post(rotation::rotate))
+        .route("/keys/{id}/rotation/finish", post(rotation::finish))
+        .route("/keys/{id}/rotation/cancel", post(rotation::cancel))
         .route("/keys/{id}/revoke", post(lifecycle::revoke))
         .route("/keys/{id}/reactivate", post(lifecycle::reactivate))
         .route("/keys/{id}/usage", get(usage::show))
@@ -51,7 +55,7 @@ async fn create(
     patch.apply(&mut checks, &mut settings, state.now());
     checks.finish()?;
 
-    let mut change = state.change().await?;
+    let mut change = state.change(&admin).await?;
     let account_id = account_id.unwrap_or(admin.account.clone());
     let account = accounts::find(change.conn(), &admin.account, &account_id)
         .await?
@@ -69,12 +73,15 @@ async fn create(
         updated_at: change.now(),
         last_used_at: None,
         usage_count: 0,
+        rotation: None,
     };
     keys::insert(change.conn(), &key).await?;
     keys::set_credential(change.conn(), &key.id, &token.hash(), None).await?;
     change.publish_key(&key).await?;
-    let changed = commit(&state, change, key).await?;
-    Ok(Reply::created(changed.with_token(&token)))
+    let act = Act::create(&KeyView::in_log(key.clone(), change.now()))?;
+    let changed = shown(&mut change, key).await?;
+    let reply = Reply::created(changed.with_token(&token));
+    state.commit(change, act, reply).await
 }
 
 async fn show(
@@ -86,43 +93,54 @@ async fn show(
     let key = keys::find(&mut conn, &admin.account, &id)
         .await?
         .ok_or_else(|| ApiError::no("key", &id))?;
-    let status = key_list::status(&mut conn, &key, state.now()).await?;
-    Ok(Reply::ok(KeyView::of(key, status)))
+    let now = state.now();
+    let status = key_list::status(&mut conn, &key, now).await?;
+    let version = key.version;
+    Ok(Reply::ok(KeyView::of(key, status, now)).tagged(version))
 }
 
 async fn update(
     State(state): State<AppState>,
     admin: Admin,
     Id(id): Id,
+    precondition: Precondition,
     Body(patch): Body<PatchKey>,
 ) -> Result<Reply<ChangedKey>, ApiError> {
-    let (mut change, mut key) = begin(&state, &admin, &id).await?;
+    let (mut change, before) = begin(&state, &admin, &id, &precondition).await?;
+    let mut key = before.clone();
     let mut checks = Checks::default();
     patch.apply(&mut checks, &mut key.settings, change.now());
     checks.finish()?;
     save(&mut change, &mut key).await?;
-    Ok(Reply::ok(commit(&state, change, key).await?))
+    conclude(&state, change, "update", before, key).await
 }
 
-/// Leaves a tombstone: the row stays for its history, and the edges are told that the key is gone.
+/// Leaves a tombstone: the row stays for its history, and the edges are told that the key is gone. It can't be undone.
 async fn remove(
     State(state): State<AppState>,
     admin: Admin,
     Id(id): Id,
-) -> Result<Reply<Value>, ApiError> {
-    let (mut change, mut key) = begin(&state, &admin, &id).await?;
+    precondition: Precondition,
+) -> Result<Reply<Done>, ApiError> {
+    let (mut change, mut key) = begin(&state, &admin, &id, &precondition).await?;
+    let act = Act::delete(&KeyView::in_log(key.clone(), change.now()))?;
     key.state = KeyState::Deleted;
     save(&mut change, &mut key).await?;
-    let propagated = state.commit(change).await?;
-    Ok(Reply::ok(json!({"propagated": propagated})))
+    state.commit(change, act, Reply::ok(Done::default())).await
 }
 
 /// Begins a change of a key that exists and is within reach.
-async fn begin(state: &AppState, admin: &Admin, id: &str) -> Result<(Change, Key), ApiError> {
-    let mut change = state.change().await?;
+async fn begin(
+    state: &AppState,
+    admin: &Admin,
+    id: &str,
+    precondition: &Precondition,
+) -> Result<(Change, Key), ApiError> {
+    let mut change = state.change(admin).await?;
     let key = keys::find(change.conn(), &admin.account, id)
         .await?
         .ok_or_else(|| ApiError::no("key", id))?;
+    precondition.check(key.version)?;
     Ok((change, key))
 }
 
@@ -135,14 +153,29 @@ async fn save(change: &mut Change, key: &mut Key) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Commits, waits for the edges, and gives what to show.
-async fn commit(state: &AppState, mut change: Change, key: Key) -> Result<ChangedKey, ApiError> {
-    let status = key_list::status(change.conn(), &key, state.now()).await?;
-    let propagated = state.commit(change).await?;
+/// What to show of a key at the end of a change.
+async fn shown(change: &mut Change, key: Key) -> Result<ChangedKey, ApiError> {
+    let now = change.now();
+    let status = key_list::status(change.conn(), &key, now).await?;
     Ok(ChangedKey {
-        key: KeyView::of(key, status),
-        propagated,
+        key: KeyView::of(key, status, now),
+        propagated: false,
     })
+}
+
+/// Commits an act that made `key` of `before`.
+async fn conclude(
+    state: &AppState,
+    mut change: Change,
+    verb: &str,
+    before: Key,
+    key: Key,
+) -> Result<Reply<ChangedKey>, ApiError> {
+    let now = change.now();
+    let after = KeyView::in_log(key.clone(), now);
+    let act = Act::change(verb, &KeyView::in_log(before, now), &after)?;
+    let changed = shown(&mut change, key).await?;
+    state.commit(change, act, Reply::ok(changed)).await
 }
 
 /// A fresh token for a key of this account and environment.

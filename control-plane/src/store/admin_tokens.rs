@@ -14,9 +14,16 @@ const USE_STEP: Millis = 60_000;
 pub struct Holder {
     /// The account it acts for.
     pub account_id: String,
+    /// Its id.
+    pub token_id: String,
+    /// Its name.
+    pub token_name: String,
     /// Whether its use should be noted.
     pub note_use: bool,
 }
+
+/// Hash, account, name, last use, end.
+type FoundRow = (String, String, String, Option<i64>, Option<i64>);
 
 /// Adds a token, unless it is there already: whether it was added.
 ///
@@ -62,8 +69,8 @@ pub async fn find(
     now: Millis,
 ) -> sqlx::Result<Option<Holder>> {
     let hash = token.hash();
-    let row: Option<(String, String, Option<i64>, Option<i64>)> = query(
-        "select t.hash, t.account_id, t.last_used_at, t.expires_at
+    let row: Option<FoundRow> = query(
+        "select t.hash, t.account_id, t.name, t.last_used_at, t.expires_at
          from admin_tokens t join accounts a on a.id = t.account_id
          where t.hash = $1 and a.deleted_at is null",
     )
@@ -73,8 +80,10 @@ pub async fn find(
     Ok(row
         .filter(|(stored, ..)| constant_time_eq(stored.as_bytes(), hash.as_bytes()))
         .filter(|(.., expires_at)| time_from_db(*expires_at).is_none_or(|end| now < end))
-        .map(|(_, account_id, last_used_at, _)| Holder {
+        .map(|(_, account_id, token_name, last_used_at, _)| Holder {
             account_id,
+            token_id: token.id(),
+            token_name,
             note_use: time_from_db(last_used_at)
                 .is_none_or(|last| now.saturating_sub(last) >= USE_STEP),
         }))

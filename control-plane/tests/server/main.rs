@@ -2,19 +2,23 @@
 
 mod accounts;
 mod apis;
+mod audit_log;
 mod auth;
 mod bootstrap;
 mod crash;
 mod edge_usage;
 mod errors;
 mod hostile;
+mod idempotency;
 mod key_changes;
 mod key_lifecycle;
 mod key_lists;
 mod key_usage;
 mod keys;
+mod preconditions;
 mod presets;
 mod push;
 mod push_retries;
+mod rotation;
 mod secrets;
 mod support;

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::audit::{Audited, Target};
 use crate::store::apis::{Api, ApiSettings};
 use crate::timestamp::Timestamp;
 
@@ -30,6 +31,22 @@ impl ApiView {
             created_at: Timestamp(api.created_at),
             updated_at: Timestamp(api.updated_at),
             version: api.version,
+        }
+    }
+
+    /// Its version.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+}
+
+impl Audited for ApiView {
+    fn target(&self) -> Target {
+        Target {
+            kind: "api",
+            id: self.id.clone(),
+            name: self.name.clone(),
+            account: self.account_id.clone(),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
+use shared::Millis;
 use shared::ip::IpRange;
 use shared::origin::OriginPattern;
 use shared::permission::Permission;
@@ -12,8 +13,10 @@ use shared::resource::ResourceScope;
 use shared::token::Token;
 use zeroize::Zeroizing;
 
+use crate::audit::{Audited, Target};
+use crate::http::body::Changed;
 use crate::store::key_list::KeyStatus;
-use crate::store::keys::Key;
+use crate::store::keys::{Key, Rotation};
 use crate::timestamp::Timestamp;
 
 /// A key in JSON.
@@ -28,6 +31,8 @@ pub struct KeyView {
     status: &'static str,
     start: String,
     last8: String,
+    /// The rotation under way.
+    rotation: Option<RotationView>,
     permissions: Vec<Permission>,
     resources: Vec<ResourceScope>,
     allowed_origins: Vec<OriginPattern>,
@@ -44,9 +49,33 @@ pub struct KeyView {
     version: u64,
 }
 
+/// A rotation whose grace is running, in JSON.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RotationView {
+    started_at: Timestamp,
+    old_token_ends_at: Timestamp,
+    /// `null` for a rotation that was begun by a version that did not keep it.
+    old_start: Option<String>,
+    old_last8: Option<String>,
+}
+
+impl RotationView {
+    fn of(rotation: &Rotation) -> Self {
+        let old = rotation.old.as_ref();
+        Self {
+            started_at: Timestamp(rotation.started_at),
+            old_token_ends_at: Timestamp(rotation.ends_at),
+            old_start: old.map(|hints| hints.start.clone()),
+            old_last8: old.map(|hints| hints.last8.clone()),
+        }
+    }
+}
+
 impl KeyView {
-    /// The view of a key.
-    pub fn of(key: Key, status: KeyStatus) -> Self {
+    /// The view of a key at a time.
+    pub fn of(key: Key, status: KeyStatus, now: Millis) -> Self {
+        let rotation = key.rotation_at(now).map(RotationView::of);
         let settings = key.settings;
         Self {
             id: key.id,
@@ -57,6 +86,7 @@ impl KeyView {
             status: status.name(),
             start: key.hints.start,
             last8: key.hints.last8,
+            rotation,
             permissions: settings.permissions,
             resources: settings.resources,
             allowed_origins: settings.allowed_origins,
@@ -75,6 +105,25 @@ impl KeyView {
     }
 }
 
+impl KeyView {
+    /// As the audit log has it: a status that comes of use is no admin's act.
+    pub fn in_log(key: Key, now: Millis) -> Self {
+        let status = KeyStatus::unused(&key, now);
+        Self::of(key, status, now)
+    }
+}
+
+impl Audited for KeyView {
+    fn target(&self) -> Target {
+        Target {
+            kind: "key",
+            id: self.id.clone(),
+            name: self.name.clone(),
+            account: self.account_id.clone(),
+        }
+    }
+}
+
 /// The answer to a change.
 #[derive(Debug, Serialize)]
 pub struct ChangedKey {
@@ -82,6 +131,16 @@ pub struct ChangedKey {
     pub key: KeyView,
     /// Whether every edge has it.
     pub propagated: bool,
+}
+
+impl Changed for ChangedKey {
+    fn version(&self) -> Option<u64> {
+        Some(self.key.version)
+    }
+
+    fn set_propagated(&mut self, propagated: bool) {
+        self.propagated = propagated;
+    }
 }
 
 /// The answer that holds a token: the only one that ever does.
@@ -99,6 +158,16 @@ impl ChangedKey {
             token: ShownOnce(Zeroizing::new(token.expose().to_owned())),
             changed: self,
         }
+    }
+}
+
+impl Changed for NewToken {
+    fn version(&self) -> Option<u64> {
+        self.changed.version()
+    }
+
+    fn set_propagated(&mut self, propagated: bool) {
+        self.changed.set_propagated(propagated);
     }
 }
 
