@@ -3,12 +3,12 @@
 //!
 //! Before and after are made of what the API shows, which holds no secret.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::http::client::Client;
 use crate::idempotency::Ticket;
 
 /// Changes with every change, and is the entry's own time.
@@ -28,6 +28,10 @@ pub enum Actor {
     },
     /// The server by itself, or whoever runs its program.
     System,
+    /// GitHub, by a report that it signed.
+    GitHub,
+    /// Whoever holds a key's token.
+    Holder,
 }
 
 /// Who wants a change, and how.
@@ -35,23 +39,25 @@ pub enum Actor {
 pub struct Caller {
     /// Who acts.
     pub actor: Actor,
-    /// Where the request came from.
-    pub address: Option<IpAddr>,
-    /// The request's id.
-    pub request_id: Option<String>,
+    /// Where the request came from, and its id.
+    pub client: Client,
     /// Keeps the answer, if the request has an `Idempotency-Key`.
     pub ticket: Option<Arc<Ticket>>,
 }
 
 impl Caller {
-    /// The server by itself, or whoever runs its program.
-    pub fn system() -> Self {
+    /// Who acts, by a request of this client.
+    pub fn new(actor: Actor, client: Client) -> Self {
         Self {
-            actor: Actor::System,
-            address: None,
-            request_id: None,
+            actor,
+            client,
             ticket: None,
         }
+    }
+
+    /// The server by itself, or whoever runs its program.
+    pub fn system() -> Self {
+        Self::new(Actor::System, Client::default())
     }
 }
 

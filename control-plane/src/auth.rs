@@ -7,8 +7,7 @@ use axum::http::request::Parts;
 use crate::admin_token::AdminToken;
 use crate::audit::{Actor, Caller};
 use crate::error::ApiError;
-use crate::http::client;
-use crate::http::finish::RequestId;
+use crate::http::client::Client;
 use crate::state::AppState;
 use crate::store::admin_tokens;
 
@@ -47,8 +46,7 @@ impl FromRequestParts<AppState> for Admin {
                     token_name: holder.token_name,
                     member_id: None,
                 },
-                address: client::address(parts),
-                request_id: parts.extensions.get().map(|RequestId(id)| id.clone()),
+                client: Client::of(parts),
                 ticket: parts.extensions.get().cloned(),
             },
         })

@@ -6,3 +6,4 @@ pub mod finish;
 pub mod page;
 pub mod params;
 pub mod precondition;
+pub mod token_text;

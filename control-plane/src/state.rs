@@ -6,12 +6,13 @@ use shared::Millis;
 use shared::secret::Secret;
 use zeroize::Zeroizing;
 
-use crate::audit::Act;
+use crate::audit::{Act, Caller};
 use crate::auth::Admin;
 use crate::clock::Clock;
 use crate::error::ApiError;
 use crate::http::body::{Changed, Reply};
 use crate::idempotency::UnderWay;
+use crate::leaks::github;
 use crate::store::{Change, Store};
 use crate::sync::Propagation;
 
@@ -26,6 +27,7 @@ struct Inner {
     push_secret: Secret,
     propagation: Propagation,
     under_way: UnderWay,
+    github_keys: github::Keys,
 }
 
 impl AppState {
@@ -36,6 +38,7 @@ impl AppState {
         tag_secret: Secret,
         push_secret: Secret,
         propagation: Propagation,
+        github_keys: github::Keys,
     ) -> Self {
         Self(Arc::new(Inner {
             store,
@@ -44,6 +47,7 @@ impl AppState {
             push_secret,
             propagation,
             under_way: UnderWay::default(),
+            github_keys,
         }))
     }
 
@@ -67,6 +71,11 @@ impl AppState {
         &self.0.push_secret
     }
 
+    /// What GitHub signs its reports with.
+    pub fn github_keys(&self) -> &github::Keys {
+        &self.0.github_keys
+    }
+
     /// The calls with an `Idempotency-Key` that are under way.
     pub fn under_way(&self) -> &UnderWay {
         &self.0.under_way
@@ -77,7 +86,24 @@ impl AppState {
     /// # Errors
     /// When the database can't be reached.
     pub async fn change(&self, admin: &Admin) -> sqlx::Result<Change> {
-        Change::begin(self.store(), self.now(), admin.caller.clone()).await
+        self.change_by(admin.caller.clone()).await
+    }
+
+    /// Begins a change that somebody wants.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub async fn change_by(&self, caller: Caller) -> sqlx::Result<Change> {
+        Change::begin(self.store(), self.now(), caller).await
+    }
+
+    /// Commits a change and waits, within bounds, until every edge has it: whether that is so.
+    ///
+    /// # Errors
+    /// When the commit fails. The change is then not made.
+    pub async fn settle(&self, change: Change, act: Act) -> anyhow::Result<bool> {
+        let committed = change.commit(act).await?;
+        Ok(self.0.propagation.settle(committed).await)
     }
 
     /// Commits a change, waits, within bounds, until every edge has it, and gives the answer, which tells whether that
@@ -100,8 +126,7 @@ impl AppState {
                 .keep(&mut change, reply.status, version, &body)
                 .await?;
         }
-        let committed = change.commit(act).await?;
-        if self.0.propagation.settle(committed).await {
+        if self.settle(change, act).await? {
             reply.body.set_propagated(true);
             if let Some(ticket) = &ticket {
                 let body = Zeroizing::new(reply.bytes()?);

@@ -5,6 +5,7 @@ mod components;
 mod debian;
 mod lockfile;
 mod node;
+mod postgres;
 mod programs;
 mod wasm;
 
@@ -14,6 +15,7 @@ use anyhow::Result;
 
 pub use components::ensure as ensure_components;
 pub use node::Node;
+pub use postgres::Postgres;
 pub use programs::{Programs, ensure as ensure_programs};
 pub use wasm::{TARGET as WASM_TARGET, WasmToolchain};
 

@@ -7,7 +7,7 @@ create table audit_log (
     created_at bigint not null,
     -- The account of what was changed.
     account_id text collate "C" not null,
-    actor_kind text collate "C" not null check (actor_kind in ('admin', 'system')),
+    actor_kind text collate "C" not null check (actor_kind in ('admin', 'system', 'github', 'holder')),
     token_id text collate "C",
     token_name text,
     member_id text collate "C",

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
 
 use crate::error::{ApiError, FieldError};
 use crate::http::precondition::etag;
@@ -201,7 +202,7 @@ pub trait Changed: Serialize {
 }
 
 /// The answer to a change that leaves nothing to show.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, ToSchema)]
 pub struct Done {
     /// Whether every edge has it.
     pub propagated: bool,

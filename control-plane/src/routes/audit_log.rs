@@ -4,16 +4,20 @@ mod export;
 mod verify;
 mod view;
 
-use axum::Router;
 use axum::extract::State;
-use axum::routing::get;
 use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::routes;
 
 use crate::auth::Admin;
 use crate::error::ApiError;
 use crate::http::body::Reply;
-use crate::http::page::{Page, PageRequest, Position};
+use crate::http::page::{Cursor, Page, PageLimit, PageRequest, Position};
 use crate::http::params::{Id, Params};
+use crate::openapi::Routes;
+use crate::openapi::answers::NotFound;
+use crate::openapi::names::{AccountId, AuditId};
+use crate::openapi::schema::schema;
 use crate::state::AppState;
 use crate::store::audit::{self, AuditFilter, Entry};
 use crate::store::{Conn, accounts};
@@ -24,26 +28,56 @@ use view::EntryView;
 const MAX_TEXT: usize = 100;
 
 /// The routes.
-pub fn router() -> Router<AppState> {
-    Router::new()
-        .route("/audit-log", get(list))
-        .route("/audit-log/export", get(export::export))
-        .route("/audit-log/verify", get(verify::verify))
-        .route("/audit-log/{id}", get(show))
+pub fn router() -> Routes {
+    Routes::new()
+        .with(routes!(list))
+        .with(routes!(export::export))
+        .with(routes!(verify::verify))
+        .with(routes!(show))
 }
 
-#[derive(Debug, Deserialize)]
+schema! {
+    /// A text without spaces around it.
+    pub Text = text(1, MAX_TEXT);
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ListEntries {
+    /// Only of this account, and not of those below it.
+    #[param(value_type = Option<AccountId>)]
     account: Option<String>,
+    /// Only by this token (id or name), this member (id), or `system`, `github`, `holder`.
+    #[param(value_type = Option<Text>)]
     actor: Option<String>,
+    /// Only actions whose name begins with this: `key.` or `key.rotate`.
+    #[param(value_type = Option<Text>)]
     action: Option<String>,
+    /// Only about what has this id.
+    #[param(value_type = Option<Text>)]
     target: Option<String>,
+    /// Only at this time or later.
+    #[param(value_type = Option<Timestamp>)]
     from: Option<String>,
+    /// Only before this time.
+    #[param(value_type = Option<Timestamp>)]
     to: Option<String>,
+    #[param(value_type = Option<PageLimit>)]
     limit: Option<String>,
+    #[param(value_type = Option<Cursor>)]
     cursor: Option<String>,
 }
+
+/// List audit entries
+///
+/// What was done in the caller's account and those below it, newest first. Nothing changes or removes an entry.
+#[utoipa::path(
+    get, path = "/audit-log", operation_id = "listAuditEntries", tag = "Audit log",
+    params(ListEntries),
+    responses((status = 200, description = "A page of entries.", body = Page<EntryView>), NotFound),
+    security(("adminToken" = ["audit.read"])),
+)]
 
 async fn list(
     State(state): State<AppState>,
@@ -65,6 +99,13 @@ async fn list(
     Ok(Reply::ok(page.page(rows, position, EntryView::of)))
 }
 
+/// Show an audit entry
+#[utoipa::path(
+    get, path = "/audit-log/{id}", operation_id = "showAuditEntry", tag = "Audit log",
+    params(("id" = AuditId, Path)),
+    responses((status = 200, description = "The entry.", body = EntryView)),
+    security(("adminToken" = ["audit.read"])),
+)]
 async fn show(
     State(state): State<AppState>,
     admin: Admin,
@@ -80,7 +121,7 @@ async fn show(
 /// Refuses a filter by an account that is out of reach.
 async fn reachable(conn: &mut Conn, admin: &Admin, filter: &AuditFilter) -> Result<(), ApiError> {
     if let Some(account) = &filter.account {
-        accounts::find_ever(conn, &admin.account, account)
+        accounts::find_with_deleted(conn, &admin.account, account)
             .await?
             .ok_or_else(|| ApiError::no("account", account))?;
     }

@@ -7,12 +7,11 @@ mod rotation;
 mod usage;
 mod view;
 
-use axum::Router;
 use axum::extract::State;
-use axum::routing::{get, post};
 use shared::account::locator_of;
 use shared::record::KeyState;
 use shared::token::Token;
+use utoipa_axum::routes;
 
 use crate::audit::Act;
 use crate::auth::Admin;
@@ -22,27 +21,59 @@ use crate::error::ApiError;
 use crate::http::body::{Body, Done, Reply};
 use crate::http::params::Id;
 use crate::http::precondition::Precondition;
+use crate::openapi::Routes;
+use crate::openapi::answers::{NotFound, NotModified};
+use crate::openapi::names::{IdempotencyKey, IfMatch, KeyId};
 use crate::state::AppState;
 use crate::store::accounts::{self, Account};
 use crate::store::keys::{self, Key};
 use crate::store::{Change, key_list};
 use crate::validate::Checks;
 use input::{CreateKey, PatchKey};
-use view::{ChangedKey, KeyView, NewToken};
+use view::{ChangedKey, NewToken};
+
+pub use input::PresetName;
+pub use view::{KeyView, LimitsSchema};
 
 /// The routes.
-pub fn router() -> Router<AppState> {
-    Router::new()
-        .route("/keys", get(list::list).post(create))
-        .route("/keys/{id}", get(show).patch(update).delete(remove))
-        .route("/keys/{id}/rotate", post(rotation::rotate))
-        .route("/keys/{id}/rotation/finish", post(rotation::finish))
-        .route("/keys/{id}/rotation/cancel", post(rotation::cancel))
-        .route("/keys/{id}/revoke", post(lifecycle::revoke))
-        .route("/keys/{id}/reactivate", post(lifecycle::reactivate))
-        .route("/keys/{id}/usage", get(usage::show))
+pub fn router() -> Routes {
+    Routes::new()
+        .with(routes!(list::list, create))
+        .with(routes!(show, update, remove))
+        .with(routes!(rotation::rotate))
+        .with(routes!(rotation::finish))
+        .with(routes!(rotation::cancel))
+        .with(routes!(lifecycle::revoke))
+        .with(routes!(lifecycle::reactivate))
+        .with(routes!(usage::show))
 }
 
+/// Create a key
+///
+/// The answer holds the token: it is shown this once. The key works at the edges as soon as the answer is there.
+#[utoipa::path(
+    post, path = "/keys", operation_id = "createKey", tag = "Keys",
+    params(IdempotencyKey),
+    request_body(content = CreateKey, examples(
+        ("smallest" = (summary = "60 requests a minute, no permissions", value = json!({"name": "Mobile app"}))),
+        ("full" = (summary = "Bound in every way", value = json!({
+            "name": "Partner integration",
+            "accountId": "acc_00000000",
+            "environment": "staging",
+            "permissions": ["customers.read", "orders.*"],
+            "resources": ["customer:c_9"],
+            "allowedOrigins": ["https://app.example.com", "https://*.example.com"],
+            "allowMissingOrigin": true,
+            "allowedIps": ["203.0.113.0/24", "2001:db8::/32"],
+            "rateLimits": {"preset": "production", "requestsPerMinute": 250, "requestsPerDay": null},
+            "enforcement": "strict",
+            "expiresIn": "90d",
+            "metadata": {"plan": "gold"},
+        }))),
+    )),
+    responses((status = 201, description = "The key is there.", body = NewToken), NotFound),
+    security(("adminToken" = ["keys.write"])),
+)]
 async fn create(
     State(state): State<AppState>,
     admin: Admin,
@@ -74,6 +105,7 @@ async fn create(
         last_used_at: None,
         usage_count: 0,
         rotation: None,
+        leak: None,
     };
     keys::insert(change.conn(), &key).await?;
     keys::set_credential(change.conn(), &key.id, &token.hash(), None).await?;
@@ -84,6 +116,13 @@ async fn create(
     state.commit(change, act, reply).await
 }
 
+/// Show a key
+#[utoipa::path(
+    get, path = "/keys/{id}", operation_id = "showKey", tag = "Keys",
+    params(("id" = KeyId, Path)),
+    responses((status = 200, description = "The key.", body = KeyView), NotModified),
+    security(("adminToken" = ["keys.read"])),
+)]
 async fn show(
     State(state): State<AppState>,
     admin: Admin,
@@ -99,6 +138,18 @@ async fn show(
     Ok(Reply::ok(KeyView::of(key, status, now)).tagged(version))
 }
 
+/// Change a key
+#[utoipa::path(
+    patch, path = "/keys/{id}", operation_id = "updateKey", tag = "Keys",
+    params(("id" = KeyId, Path), IfMatch),
+    request_body(content = PatchKey, examples(
+        ("limits" = (summary = "Another limit of a minute, none of a day",
+            value = json!({"rateLimits": {"requestsPerMinute": 120, "requestsPerDay": null}}))),
+        ("endless" = (summary = "No end", value = json!({"expiresAt": null}))),
+    )),
+    responses((status = 200, description = "The key as it is now.", body = ChangedKey)),
+    security(("adminToken" = ["keys.write"])),
+)]
 async fn update(
     State(state): State<AppState>,
     admin: Admin,
@@ -115,7 +166,16 @@ async fn update(
     conclude(&state, change, "update", before, key).await
 }
 
-/// Leaves a tombstone: the row stays for its history, and the edges are told that the key is gone. It can't be undone.
+/// Delete a key
+///
+/// It can't be undone. A tombstone stays for its history: `GET /v1/keys?status=deleted` lists it, and its usage and audit
+/// entries can still be read. The edges are told that the key is gone.
+#[utoipa::path(
+    delete, path = "/keys/{id}", operation_id = "deleteKey", tag = "Keys",
+    params(("id" = KeyId, Path), IfMatch),
+    responses((status = 200, description = "The key is gone.", body = Done)),
+    security(("adminToken" = ["keys.write"])),
+)]
 async fn remove(
     State(state): State<AppState>,
     admin: Admin,

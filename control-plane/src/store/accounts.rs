@@ -150,7 +150,11 @@ pub async fn find(conn: &mut Conn, holder: &str, id: &str) -> sqlx::Result<Optio
 ///
 /// # Errors
 /// When the row can't be read.
-pub async fn find_ever(conn: &mut Conn, holder: &str, id: &str) -> sqlx::Result<Option<Account>> {
+pub async fn find_with_deleted(
+    conn: &mut Conn,
+    holder: &str,
+    id: &str,
+) -> sqlx::Result<Option<Account>> {
     query(
         "select a.* from accounts a join account_tree t on t.account_id = a.id
          where t.ancestor_id = $1 and a.id = $2",
@@ -159,6 +163,17 @@ pub async fn find_ever(conn: &mut Conn, holder: &str, id: &str) -> sqlx::Result<
     .bind(id)
     .fetch_optional(conn)
     .await
+}
+
+/// The account `id`, wherever it stands, unless it is deleted.
+///
+/// # Errors
+/// When the row can't be read.
+pub async fn by_id(conn: &mut Conn, id: &str) -> sqlx::Result<Option<Account>> {
+    query("select * from accounts where id = $1 and deleted_at is null")
+        .bind(id)
+        .fetch_optional(conn)
+        .await
 }
 
 /// The accounts above one, root first.

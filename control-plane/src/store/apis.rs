@@ -189,6 +189,17 @@ pub async fn find(conn: &mut Conn, holder: &str, id: &str) -> sqlx::Result<Optio
     .await
 }
 
+/// The API that answers for a host as it stands in an endpoint, in whatever account.
+///
+/// # Errors
+/// When the row can't be read.
+pub async fn by_host(conn: &mut Conn, host: &str) -> sqlx::Result<Option<Api>> {
+    query("select a.* from api_hosts h join apis a on a.id = h.api_id where h.host = $1")
+        .bind(host)
+        .fetch_optional(conn)
+        .await
+}
+
 /// A page of the APIs of `holder` and of the accounts below it, or of one account alone.
 ///
 /// # Errors

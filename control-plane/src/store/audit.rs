@@ -14,6 +14,10 @@ use crate::store::{Conn, FromRow, Row, from_db, query, to_db, to_json};
 
 /// Acts that fail leave no entry, so there is one outcome.
 const OUTCOME: &str = "success";
+const ADMIN: &str = "admin";
+const SYSTEM: &str = "system";
+const GITHUB: &str = "github";
+const HOLDER: &str = "holder";
 
 /// An entry.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,11 +59,13 @@ pub struct Entry {
 impl FromRow for Entry {
     fn from_row(row: &Row) -> sqlx::Result<Self> {
         let actor = match row.get::<String>("actor_kind")?.as_str() {
-            "admin" => Actor::Admin {
+            ADMIN => Actor::Admin {
                 token_id: row.get::<Option<String>>("token_id")?.unwrap_or_default(),
                 token_name: row.get::<Option<String>>("token_name")?.unwrap_or_default(),
                 member_id: row.get("member_id")?,
             },
+            GITHUB => Actor::GitHub,
+            HOLDER => Actor::Holder,
             _ => Actor::System,
         };
         Ok(Self {
@@ -121,6 +127,13 @@ impl Entry {
     }
 }
 
+impl Actor {
+    /// `admin`, `system` …
+    pub fn kind(&self) -> &'static str {
+        columns(self).0
+    }
+}
+
 /// The actor's columns: kind, token's id, token's name, member.
 fn columns(actor: &Actor) -> (&'static str, Option<&str>, Option<&str>, Option<&str>) {
     match actor {
@@ -129,12 +142,14 @@ fn columns(actor: &Actor) -> (&'static str, Option<&str>, Option<&str>, Option<&
             token_name,
             member_id,
         } => (
-            "admin",
+            ADMIN,
             Some(token_id),
             Some(token_name),
             member_id.as_deref(),
         ),
-        Actor::System => ("system", None, None, None),
+        Actor::System => (SYSTEM, None, None, None),
+        Actor::GitHub => (GITHUB, None, None, None),
+        Actor::Holder => (HOLDER, None, None, None),
     }
 }
 
@@ -157,8 +172,8 @@ pub(super) async fn append(
         created_at: now,
         account_id: act.target.account,
         actor: caller.actor.clone(),
-        client_address: caller.address.map(|address| address.to_string()),
-        request_id: caller.request_id.clone(),
+        client_address: caller.client.address.map(|address| address.to_string()),
+        request_id: caller.client.request_id.clone(),
         action: act.action,
         target_kind: act.target.kind.to_owned(),
         target_id: act.target.id,
@@ -211,7 +226,7 @@ async fn insert(conn: &mut Conn, entry: &Entry) -> sqlx::Result<()> {
 pub struct AuditFilter {
     /// Of this account alone.
     pub account: Option<String>,
-    /// By this token (id or name) or member (id), or by `system`.
+    /// By this token (id or name) or member (id), or by `system`, `github`, `holder`.
     pub actor: Option<String>,
     /// Whose action begins with this.
     pub action: Option<String>,
@@ -227,7 +242,7 @@ pub struct AuditFilter {
 const FOUND: &str = "account_id in (select account_id from account_tree where ancestor_id = $1)
      and (cast($2 as text) is null or account_id = $2)
      and (cast($3 as text) is null or token_id = $3 or token_name = $3 or member_id = $3
-          or (actor_kind = 'system' and $3 = 'system'))
+          or (actor_kind = $3 and actor_kind <> 'admin'))
      and (cast($4 as text) is null or substr(action, 1, length($4)) = $4)
      and (cast($5 as text) is null or target_id = $5)
      and (cast($6 as bigint) is null or created_at >= $6)

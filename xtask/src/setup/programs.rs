@@ -13,6 +13,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::apt::Apt;
+use super::postgres::Postgres;
 use crate::exec;
 use crate::project::Project;
 use crate::report::{self, Step};
@@ -69,6 +70,9 @@ const PROGRAMS: [Program; 3] = [
 /// Where servers are that a user's `PATH` often leaves out.
 const SYSTEM_FOLDERS: [&str; 2] = ["/usr/local/sbin", "/usr/sbin"];
 
+/// PostgreSQL's package, and what it is called here.
+const POSTGRESQL: &str = "postgresql";
+
 /// Starts an unpacked program with the libraries and fonts that were unpacked with it.
 const LAUNCHER: &str = r#"#!/bin/sh
 root=$(dirname "$(readlink -f "$0")")/root
@@ -92,7 +96,10 @@ const FONTS: &str = r#"<?xml version="1.0"?>
 "#;
 
 /// The programs that were found.
-pub struct Programs(Vec<Found>);
+pub struct Programs {
+    found: Vec<Found>,
+    postgres: Result<Postgres>,
+}
 
 struct Found {
     variable: &'static str,
@@ -102,9 +109,14 @@ struct Found {
 impl Programs {
     /// The variables by which tests find them.
     pub fn variables(&self) -> impl Iterator<Item = (&'static str, &Path)> {
-        self.0
+        self.found
             .iter()
             .map(|found| (found.variable, found.binary.as_path()))
+    }
+
+    /// PostgreSQL, or why there is none.
+    pub fn postgres(&self) -> Result<&Postgres, &anyhow::Error> {
+        self.postgres.as_ref()
     }
 }
 
@@ -126,10 +138,59 @@ pub fn ensure(project: &Project) -> Programs {
         })
     });
     let found = found.collect();
+    let postgres = find_or_unpack_postgres(project, &mut apt);
+    match &postgres {
+        Ok(found) => report::fact(POSTGRESQL, &found.describe()),
+        Err(error) => report::fact(POSTGRESQL, &format!("missing, {error:#}")),
+    }
     if let Some(apt) = apt {
         apt.forget();
     }
-    Programs(found)
+    Programs { found, postgres }
+}
+
+fn find_or_unpack_postgres(project: &Project, apt: &mut Option<Apt>) -> Result<Postgres> {
+    let folder = project.tools("programs").join(POSTGRESQL);
+    if let Some(found) = Postgres::find(&folder) {
+        return Ok(found);
+    }
+    let step = Step::begin(POSTGRESQL, "Debian's package, 50 MB, only the first time");
+    let root = unpack(project, apt, POSTGRESQL, &folder)?;
+    for (name, binary) in Postgres::binaries_below(&root)? {
+        write_launcher(&folder, name, &binary)?;
+    }
+    let found =
+        Postgres::find(&folder).context("Debian's package was unpacked, but does not run here")?;
+    step.done("unpacked");
+    Ok(found)
+}
+
+/// Unpacks a package below `folder`; gives the root of what was unpacked.
+fn unpack(
+    project: &Project,
+    apt: &mut Option<Apt>,
+    package: &str,
+    folder: &Path,
+) -> Result<PathBuf> {
+    let apt = match apt {
+        Some(apt) => apt,
+        None => apt.insert(Apt::update(project)?),
+    };
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    let root = folder.join("root");
+    fs::create_dir_all(&root)?;
+    apt.unpack(package, &root)?;
+    Ok(root)
+}
+
+/// Writes what starts an unpacked binary; `binary` is its path below the root.
+fn write_launcher(folder: &Path, name: &str, binary: &str) -> Result<PathBuf> {
+    let launcher = folder.join(name);
+    fs::write(&launcher, LAUNCHER.replace("BINARY", binary))?;
+    fs::set_permissions(&launcher, Permissions::from_mode(0o755))?;
+    Ok(launcher)
 }
 
 impl Program {
@@ -181,24 +242,13 @@ impl Program {
             self.name,
             &format!("Debian's package, {}, only the first time", self.size),
         );
-        let apt = match apt {
-            Some(apt) => apt,
-            None => apt.insert(Apt::update(project)?),
-        };
         let folder = self.folder(project);
-        if folder.exists() {
-            fs::remove_dir_all(&folder)?;
-        }
-        let root = folder.join("root");
-        fs::create_dir_all(&root)?;
-        apt.unpack(self.name, &root)?;
+        let root = unpack(project, apt, self.name, &folder)?;
         fs::write(
             folder.join("fonts.conf"),
             FONTS.replace("ROOT", &root.display().to_string()),
         )?;
-        let launcher = folder.join(self.name);
-        fs::write(&launcher, LAUNCHER.replace("BINARY", self.binary))?;
-        fs::set_permissions(&launcher, Permissions::from_mode(0o755))?;
+        let launcher = write_launcher(&folder, self.name, self.binary)?;
         let version = self
             .version_of(&launcher)
             .context("Debian's package was unpacked, but does not run here")?;

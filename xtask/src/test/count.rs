@@ -15,7 +15,10 @@ pub struct Count {
     passed: usize,
     failed: usize,
     ignored: usize,
+    /// Tests that skipped themselves; the runner says that they passed.
     skips: BTreeSet<String>,
+    /// Runs that could not be started at all.
+    skipped_runs: Vec<String>,
     /// Runners that failed, by cargo's word.
     failed_runners: usize,
     /// Runners that failed and said so themselves.
@@ -26,6 +29,11 @@ impl Count {
     /// One failure more.
     pub fn fail(&mut self) {
         self.failed += 1;
+    }
+
+    /// Notes a whole run of tests that can't be had on this machine.
+    pub fn skip_run(&mut self, name: &str, why: &str) {
+        self.skipped_runs.push(format!("{name}: {why}"));
     }
 
     /// Notes how cargo itself ended. What crashed or did not compile has no result of its own, and counts as one
@@ -41,9 +49,9 @@ impl Count {
         self.failed == 0 && self.passed > 0
     }
 
-    /// The tests that did not run, `name: why`.
-    pub fn skips(&self) -> &BTreeSet<String> {
-        &self.skips
+    /// The tests, and runs of tests, that did not run: `name: why`.
+    pub fn skips(&self) -> impl Iterator<Item = &String> {
+        self.skips.iter().chain(&self.skipped_runs)
     }
 }
 
@@ -52,7 +60,7 @@ impl fmt::Display for Count {
         let skips = self.skips.len();
         // The runner counts a test that skipped itself as passed.
         let passed = self.passed.saturating_sub(skips);
-        let skipped = self.ignored + skips;
+        let skipped = self.ignored + skips + self.skipped_runs.len();
         write!(
             formatter,
             "{passed} passed, {} failed, {skipped} skipped",
@@ -161,6 +169,17 @@ mod tests {
         let mut count = Count::default();
         count.end(true);
         assert_eq!(count.to_string(), "0 passed, 0 failed, 0 skipped");
+    }
+
+    #[test]
+    fn a_run_that_could_not_start_is_skipped_and_takes_nothing_from_the_passed() {
+        let (mut count, _) = scan(
+            "test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s",
+        );
+        count.skip_run("on another database", "there is none");
+        assert_eq!(count.to_string(), "3 passed, 0 failed, 1 skipped");
+        let skips: Vec<_> = count.skips().collect();
+        assert_eq!(skips, ["on another database: there is none"]);
     }
 
     #[test]

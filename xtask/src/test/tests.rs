@@ -7,15 +7,43 @@ use std::sync::Mutex;
 use anyhow::{Context, Result};
 
 use super::count::{Count, Scanner};
+use super::postgres::Cluster;
 use crate::edge;
 use crate::exec;
 use crate::project::Project;
+use crate::report;
 use crate::setup::{Programs, Tools};
 
-/// Runs every test, passes on what cargo says, and adds up.
+/// The run of the control plane's tests on the second database, as the summary calls it.
+const ON_POSTGRES: &str = "the control plane's tests on PostgreSQL";
+
+/// Runs every test, and those of the control plane on PostgreSQL too.
 pub fn run(project: &Project, tools: &Tools, programs: &Programs, count: &mut Count) -> Result<()> {
-    let mut cargo = command(project, tools)?;
-    cargo.envs(programs.variables());
+    let cluster = match programs.postgres() {
+        Ok(postgres) => Cluster::start(postgres).map_err(|error| format!("{error:#}")),
+        Err(why) => Err(format!("{why:#}")),
+    };
+    let url = cluster.as_ref().ok().map(Cluster::url);
+    report::line("Testing");
+    run_cargo(
+        command(project, tools, programs, url, &["--workspace"])?,
+        count,
+    )?;
+    match cluster {
+        Ok(cluster) => {
+            report::line(&format!("Testing: {ON_POSTGRES}"));
+            let package = ["--package", "keyward", "--test", "*"];
+            let mut cargo = command(project, tools, programs, Some(cluster.url()), &package)?;
+            cargo.env("KEYWARD_TEST_DATABASE", "postgres");
+            run_cargo(cargo, count)?;
+        }
+        Err(why) => count.skip_run(ON_POSTGRES, &why),
+    }
+    Ok(())
+}
+
+/// Runs cargo, passes on what it says, and adds up.
+fn run_cargo(mut cargo: Command, count: &mut Count) -> Result<()> {
     let mut child = cargo
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -38,17 +66,31 @@ pub fn run(project: &Project, tools: &Tools, programs: &Programs, count: &mut Co
 }
 
 /// The edge as a whole runs only in workerd, where the end-to-end tests start it; its pure modules have unit tests.
-fn command(project: &Project, tools: &Tools) -> Result<Command> {
+fn command(
+    project: &Project,
+    tools: &Tools,
+    programs: &Programs,
+    postgres: Option<&str>,
+    selection: &[&str],
+) -> Result<Command> {
     let mut cargo = project.cargo();
     cargo
-        .args(["test", "--workspace"])
+        .arg("test")
+        .args(selection)
         // Shows what passing tests wrote: a test that can't run here says so and passes.
         .args(["--no-fail-fast", "--", "--show-output"])
         .env("KEYWARD_EDGE_BUILD", edge::build_dir(project))
         .env("KEYWARD_WORKERD", tools.node.workerd()?)
         .env("KEYWARD_NODE", tools.node.binary())
         .env("KEYWARD_NODE_MODULES", tools.node.modules())
-        .env("KEYWARD_BIN", project.binary("keyward"));
+        .env("KEYWARD_BIN", project.binary("keyward"))
+        .envs(programs.variables());
+    for name in ["KEYWARD_TEST_DATABASE", "KEYWARD_TEST_POSTGRES"] {
+        cargo.env_remove(name);
+    }
+    if let Some(url) = postgres {
+        cargo.env("KEYWARD_TEST_POSTGRES", url);
+    }
     Ok(cargo)
 }
 

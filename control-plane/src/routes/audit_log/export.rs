@@ -6,29 +6,46 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::view::EntryView;
-use super::{ListEntries, reachable};
+use super::{ListEntries, Text, reachable};
 use crate::auth::Admin;
 use crate::error::ApiError;
 use crate::http::params::Params;
+use crate::openapi::answers::NotFound;
+use crate::openapi::names::AccountId;
 use crate::state::AppState;
 use crate::store::Store;
 use crate::store::audit::{self, AuditFilter};
+use crate::timestamp::Timestamp;
 use crate::validate::Checks;
 
 /// How many entries are in memory at a time.
 const BATCH: u32 = 200;
 
-/// The query string.
-#[derive(Debug, Deserialize)]
+/// The query string: that of the list, without pages.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExportEntries {
+    /// Only of this account, and not of those below it.
+    #[param(value_type = Option<AccountId>)]
     account: Option<String>,
+    /// Only by this token (id or name), this member (id), or `system`, `github`, `holder`.
+    #[param(value_type = Option<Text>)]
     actor: Option<String>,
+    /// Only actions whose name begins with this: `key.` or `key.rotate`.
+    #[param(value_type = Option<Text>)]
     action: Option<String>,
+    /// Only about what has this id.
+    #[param(value_type = Option<Text>)]
     target: Option<String>,
+    /// Only at this time or later.
+    #[param(value_type = Option<Timestamp>)]
     from: Option<String>,
+    /// Only before this time.
+    #[param(value_type = Option<Timestamp>)]
     to: Option<String>,
 }
 
@@ -43,7 +60,19 @@ struct Rest {
     last: u64,
 }
 
-/// The entries up to now. If they can't all be read the answer breaks off, so that what was received is known to be part.
+/// Export audit entries
+///
+/// Every entry up to now, one JSON document a line, oldest first. If they can't all be read the answer breaks off, so that
+/// what was received is known to be part.
+#[utoipa::path(
+    get, path = "/audit-log/export", operation_id = "exportAuditEntries", tag = "Audit log",
+    params(ExportEntries),
+    responses(
+        (status = 200, description = "The entries, one a line.", body = EntryView, content_type = "application/x-ndjson"),
+        NotFound,
+    ),
+    security(("adminToken" = ["audit.read"])),
+)]
 pub async fn export(
     State(state): State<AppState>,
     admin: Admin,

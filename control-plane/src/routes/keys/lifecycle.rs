@@ -4,6 +4,7 @@ use axum::extract::State;
 use serde::Deserialize;
 use shared::Millis;
 use shared::record::KeyState;
+use utoipa::ToSchema;
 
 use super::view::ChangedKey;
 use super::{begin, conclude, save};
@@ -12,16 +13,26 @@ use crate::error::ApiError;
 use crate::http::body::{OptionalBody, Reply};
 use crate::http::params::Id;
 use crate::http::precondition::Precondition;
+use crate::openapi::answers::Conflict;
+use crate::openapi::names::{IdempotencyKey, IfMatch, KeyId};
 use crate::state::AppState;
 use crate::store::keys::Key;
 
-/// These acts have nothing to say.
-#[derive(Debug, Default, Deserialize)]
+/// An empty object: there is nothing to say.
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
 
-/// Stops a key, with both of its tokens if it is being rotated. Revoking a revoked key is a new version all the same, so
-/// that the answer tells whether the edges have it.
+/// Revoke a key
+///
+/// Stops it, with both of its tokens if it is being rotated. Revoking a revoked key is a new version all the same, so that the answer tells whether the edges have it.
+#[utoipa::path(
+    post, path = "/keys/{id}/revoke", operation_id = "revokeKey", tag = "Keys",
+    params(("id" = KeyId, Path), IfMatch, IdempotencyKey),
+    request_body(content = Option<Nothing>, example = json!({})),
+    responses((status = 200, description = "The key as it is now.", body = ChangedKey)),
+    security(("adminToken" = ["keys.write"])),
+)]
 pub async fn revoke(
     State(state): State<AppState>,
     admin: Admin,
@@ -36,7 +47,16 @@ pub async fn revoke(
     conclude(&state, change, "revoke", before, key).await
 }
 
-/// Lets a revoked key be used again.
+/// Reactivate a key
+///
+/// Lets a revoked key be used again. An expired one has to be given a later end first.
+#[utoipa::path(
+    post, path = "/keys/{id}/reactivate", operation_id = "reactivateKey", tag = "Keys",
+    params(("id" = KeyId, Path), IfMatch, IdempotencyKey),
+    request_body(content = Option<Nothing>, example = json!({})),
+    responses((status = 200, description = "The key as it is now.", body = ChangedKey), Conflict),
+    security(("adminToken" = ["keys.write"])),
+)]
 pub async fn reactivate(
     State(state): State<AppState>,
     admin: Admin,

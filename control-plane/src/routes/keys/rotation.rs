@@ -5,6 +5,7 @@ use serde::Deserialize;
 use shared::Millis;
 use shared::record::KeyState;
 use shared::token::Hints;
+use utoipa::ToSchema;
 
 use super::lifecycle::{Nothing, is_expired};
 use super::view::{ChangedKey, KeyView, NewToken};
@@ -15,6 +16,9 @@ use crate::error::ApiError;
 use crate::http::body::{OptionalBody, Reply, given};
 use crate::http::params::Id;
 use crate::http::precondition::Precondition;
+use crate::openapi::answers::Conflict;
+use crate::openapi::names::{IdempotencyKey, IfMatch, KeyId};
+use crate::openapi::schema::schema;
 use crate::state::AppState;
 use crate::store::keys::Rotation;
 use crate::store::{accounts, keys};
@@ -23,16 +27,33 @@ use crate::validate::Checks;
 /// 30 days, in seconds.
 const MAX_GRACE: u32 = 2_592_000;
 
-/// The body of `rotate`.
-#[derive(Debug, Default, Deserialize)]
+schema! {
+    /// How long the old token still works, in seconds; not at all by default.
+    Grace = whole(0, MAX_GRACE).default(Some(0.into())).examples([86_400]);
+}
+
+/// How to rotate.
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rotate {
-    /// How long the old token still works, in seconds; not at all by default.
+    #[schema(value_type = Grace)]
     #[serde(default, deserialize_with = "given")]
     grace_seconds: Option<u32>,
 }
 
-/// Gives a key a new token. The old one ends now or after a grace; one that was in an earlier grace ends now.
+/// Rotate a key
+///
+/// Gives it a new token. The old one ends now or after a grace; one that was in an earlier grace ends now.
+#[utoipa::path(
+    post, path = "/keys/{id}/rotate", operation_id = "rotateKey", tag = "Keys",
+    params(("id" = KeyId, Path), IfMatch, IdempotencyKey),
+    request_body(content = Option<Rotate>, examples(
+        ("now" = (summary = "The old token ends now", value = json!({}))),
+        ("grace" = (summary = "The old token works for another day", value = json!({"graceSeconds": 86400}))),
+    )),
+    responses((status = 200, description = "The key with its new token.", body = NewToken), Conflict),
+    security(("adminToken" = ["keys.write"])),
+)]
 pub async fn rotate(
     State(state): State<AppState>,
     admin: Admin,
@@ -79,7 +100,16 @@ pub async fn rotate(
     state.commit(change, act, reply).await
 }
 
-/// Ends the grace: the old token stops now.
+/// Finish a rotation early
+///
+/// Ends its grace: the old token stops now.
+#[utoipa::path(
+    post, path = "/keys/{id}/rotation/finish", operation_id = "finishKeyRotation", tag = "Keys",
+    params(("id" = KeyId, Path), IfMatch, IdempotencyKey),
+    request_body(content = Option<Nothing>, example = json!({})),
+    responses((status = 200, description = "The key as it is now.", body = ChangedKey), Conflict),
+    security(("adminToken" = ["keys.write"])),
+)]
 pub async fn finish(
     State(state): State<AppState>,
     admin: Admin,
@@ -98,7 +128,16 @@ pub async fn finish(
     conclude(&state, change, "finish_rotation", before, key).await
 }
 
-/// Takes a rotation back, within its grace: the new token stops now, and the old one has no end any more.
+/// Cancel a rotation
+///
+/// Takes it back, within its grace: the new token stops now, and the old one has no end any more.
+#[utoipa::path(
+    post, path = "/keys/{id}/rotation/cancel", operation_id = "cancelKeyRotation", tag = "Keys",
+    params(("id" = KeyId, Path), IfMatch, IdempotencyKey),
+    request_body(content = Option<Nothing>, example = json!({})),
+    responses((status = 200, description = "The key as it is now.", body = ChangedKey), Conflict),
+    security(("adminToken" = ["keys.write"])),
+)]
 pub async fn cancel(
     State(state): State<AppState>,
     admin: Admin,
