@@ -3,6 +3,7 @@
 pub mod body;
 pub mod client;
 pub mod finish;
+pub mod ndjson;
 pub mod page;
 pub mod params;
 pub mod precondition;

@@ -27,7 +27,7 @@ use zeroize::Zeroizing;
 use crate::admin_token::AdminToken;
 use crate::auth::{self, Admin};
 use crate::error::ApiError;
-use crate::http::body::MAX_ADMIN_BODY;
+use crate::http::body::{MAX_ADMIN_BODY, is_json};
 use crate::http::precondition::etag;
 use crate::state::AppState;
 use crate::store::idempotency::{self as rows, Kept};
@@ -216,7 +216,11 @@ pub async fn layer(
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    if request.method() != Method::POST || !request.headers().contains_key(HEADER) {
+    let headers = request.headers();
+    // What is not JSON is streamed, and the answer to a stream is not kept.
+    let is_streamed = headers.contains_key(header::CONTENT_TYPE) && !is_json(headers);
+    let has_key = request.method() == Method::POST && headers.contains_key(HEADER);
+    if !has_key || is_streamed {
         return Ok(next.run(request).await);
     }
     let (mut parts, body) = request.into_parts();

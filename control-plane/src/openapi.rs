@@ -81,6 +81,7 @@ impl Default for Routes {
         (name = "Accounts", description = "The tree of tenants."),
         (name = "APIs", description = "What is guarded: hosts, upstreams, routes, cross-origin policy."),
         (name = "Keys", description = "API keys, their life and their usage."),
+        (name = "Imports", description = "Keys that were made elsewhere, in and out in bulk."),
         (name = "Leaks", description = "Tokens that were found in public."),
         (name = "Audit log", description = "Who did what, when and from where."),
         (name = "Edge", description = "What the edges send."),

@@ -40,6 +40,7 @@ mod docs;
 mod edge_usage;
 mod explain;
 mod health;
+mod imports;
 pub mod keys;
 mod leaks;
 mod presets;
@@ -47,11 +48,11 @@ mod presets;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{Method, StatusCode};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::timeout::TimeoutLayer;
 use utoipa::openapi::OpenApi;
 
 use crate::error::ApiError;
@@ -90,6 +91,7 @@ fn routes() -> Routes {
         .merge(audit_log::router())
         .merge(explain::router())
         .merge(leaks::router())
+        .merge(imports::router())
         .merge(edge_usage::router());
     Routes::new()
         .merge(health::router())
@@ -107,18 +109,25 @@ fn layered<S: Clone + Send + Sync + 'static>(
         .route_layer(from_fn(finish::note_route))
         .layer(from_fn(precondition::layer))
         .layer(DefaultBodyLimit::max(MAX_ADMIN_BODY))
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::SERVICE_UNAVAILABLE,
-            timeout,
-        ))
+        .layer(from_fn_with_state(timeout, limit_time))
         .layer(CatchPanicLayer::new())
         .layer(from_fn_with_state(finish, finish::layer))
+}
+
+/// Gives a request up that takes too long. An import takes as long as its lines keep coming, which it sees to itself.
+async fn limit_time(State(timeout): State<Duration>, request: Request, next: Next) -> Response {
+    if request.method() == Method::POST && request.uri().path() == "/v1/imports" {
+        return next.run(request).await;
+    }
+    match tokio::time::timeout(timeout, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use axum::body::{Body, to_bytes};
-    use axum::extract::Request;
     use axum::routing::get;
     use serde_json::Value;
     use tower::ServiceExt;

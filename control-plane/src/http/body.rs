@@ -71,7 +71,8 @@ pub async fn bytes<S: Send + Sync>(
         })
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+/// Whether a body is said to be JSON.
+pub fn is_json(headers: &HeaderMap) -> bool {
     let essence = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -107,6 +108,17 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     json.end()
         .map_err(|error| ApiError::InvalidJson(format!("The body is not JSON: {error}")))?;
     Ok(value)
+}
+
+/// Reads a value that was parsed already, naming the field that can't be read.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn from_value<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, Vec<FieldError>> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        vec![field_error(&path, &error.into_inner())]
+    })
 }
 
 fn field_error(path: &str, error: &serde_json::Error) -> FieldError {

@@ -1,6 +1,7 @@
 //! `/v1/keys`: create, list, show, change, delete. A key's life and usage are in files of their own.
 
-mod input;
+mod export;
+pub mod input;
 mod lifecycle;
 mod list;
 mod rotation;
@@ -39,6 +40,7 @@ pub use view::{KeyView, LimitsSchema};
 pub fn router() -> Routes {
     Routes::new()
         .with(routes!(list::list, create))
+        .with(routes!(export::export))
         .with(routes!(show, update, remove))
         .with(routes!(rotation::rotate))
         .with(routes!(rotation::finish))

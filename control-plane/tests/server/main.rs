@@ -11,6 +11,7 @@ mod errors;
 mod explain;
 mod hostile;
 mod idempotency;
+mod imports;
 mod key_changes;
 mod key_lifecycle;
 mod key_lists;

@@ -1,10 +1,9 @@
 //! `GET /v1/audit-log/export`: every entry found, one JSON document a line, oldest first.
 
-use axum::body::{Body, Bytes};
+use std::sync::Arc;
+
 use axum::extract::State;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
-use futures_util::stream;
+use axum::response::Response;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -12,11 +11,11 @@ use super::view::EntryView;
 use super::{ListEntries, Text, reachable};
 use crate::auth::Admin;
 use crate::error::ApiError;
+use crate::http::ndjson::{self, Lines};
 use crate::http::params::Params;
 use crate::openapi::answers::NotFound;
 use crate::openapi::names::AccountId;
 use crate::state::AppState;
-use crate::store::Store;
 use crate::store::audit::{self, AuditFilter};
 use crate::timestamp::Timestamp;
 use crate::validate::Checks;
@@ -49,17 +48,6 @@ pub struct ExportEntries {
     to: Option<String>,
 }
 
-/// What is still to be sent.
-struct Rest {
-    store: Store,
-    holder: String,
-    filter: AuditFilter,
-    /// The place of the last entry that was sent.
-    sent: u64,
-    /// The place of the last entry to be sent.
-    last: u64,
-}
-
 /// Export audit entries
 ///
 /// Every entry up to now, one JSON document a line, oldest first. If they can't all be read the answer breaks off, so that
@@ -83,17 +71,35 @@ pub async fn export(
     checks.finish()?;
     let mut conn = state.store().read().await?;
     reachable(&mut conn, &admin, &filter).await?;
-    let rest = Rest {
-        store: state.store().clone(),
-        holder: admin.account,
-        filter,
-        sent: 0,
-        last: audit::last(&mut conn).await?,
-    };
+    // Entries that come while this is sent are left for the next.
+    let last = audit::last(&mut conn).await?;
     drop(conn);
-    let lines = stream::try_unfold(rest, Rest::next);
-    let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
-    Ok((kind, Body::from_stream(lines)).into_response())
+    let source = Arc::new((state, admin.account, filter));
+    let page = move |after: u64| {
+        let source = Arc::clone(&source);
+        async move { page_between(&source.0, &source.1, &source.2, (after, last)).await }
+    };
+    ndjson::answer(0, page).await
+}
+
+/// The entries between two places, as many as are in memory at a time, and the place of the last.
+async fn page_between(
+    state: &AppState,
+    holder: &str,
+    filter: &AuditFilter,
+    span: (u64, u64),
+) -> Result<Option<(Lines, u64)>, ApiError> {
+    let mut conn = state.store().read().await?;
+    let entries = audit::between(&mut conn, holder, filter, span, BATCH).await?;
+    drop(conn);
+    let Some(last) = entries.last().map(|entry| entry.seq) else {
+        return Ok(None);
+    };
+    let mut lines = Lines::default();
+    for entry in entries {
+        lines.add(&EntryView::of(entry))?;
+    }
+    Ok(Some((lines, last)))
 }
 
 impl ExportEntries {
@@ -109,26 +115,5 @@ impl ExportEntries {
             cursor: None,
         };
         list.filter(checks)
-    }
-}
-
-impl Rest {
-    /// The next lines; `None` after the last.
-    async fn next(mut self) -> anyhow::Result<Option<(Bytes, Self)>> {
-        // No connection is held while the client reads.
-        let mut conn = self.store.read().await?;
-        let span = (self.sent, self.last);
-        let entries = audit::between(&mut conn, &self.holder, &self.filter, span, BATCH).await?;
-        drop(conn);
-        let Some(newest) = entries.last().map(|entry| entry.seq) else {
-            return Ok(None);
-        };
-        let mut lines = Vec::new();
-        for entry in entries {
-            serde_json::to_writer(&mut lines, &EntryView::of(entry))?;
-            lines.push(b'\n');
-        }
-        self.sent = newest;
-        Ok(Some((Bytes::from(lines), self)))
     }
 }
