@@ -8,6 +8,8 @@ use crate::admin_token::AdminToken;
 use crate::audit::{Actor, Caller};
 use crate::error::ApiError;
 use crate::http::client::Client;
+use crate::http::client_address::ClientAddress;
+use crate::metrics::LoginFailure;
 use crate::state::AppState;
 use crate::store::admin_tokens;
 
@@ -26,19 +28,59 @@ impl FromRequestParts<AppState> for Admin {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let token = presented(parts)?;
+        let Ok(client) = ClientAddress::from_request_parts(parts, state).await;
+        let token = match presented(parts) {
+            Presented::Nothing => {
+                state.metrics().login_failed(LoginFailure::Missing);
+                return Err(ApiError::Unauthorized(
+                    "An admin token is needed, in the header `Authorization: Bearer kwa_…`",
+                ));
+            }
+            Presented::Nonsense => None,
+            Presented::Token(token) => Some(token),
+        };
+        let hash = token.as_ref().map(AdminToken::hash);
+        let limit = state.login_limit();
+        limit.admit(client, hash.as_deref()).map_err(|wait| {
+            state.metrics().login_failed(LoginFailure::TooMany);
+            ApiError::TooManyAttempts(wait)
+        })?;
+        let found = match &token {
+            Some(token) => Self::find(state, token, parts).await?,
+            None => None,
+        };
+        match (found, hash) {
+            (Some(admin), Some(hash)) => {
+                limit.succeeded(&hash);
+                Ok(admin)
+            }
+            (_, hash) => {
+                limit.failed(client, hash.as_deref());
+                state.metrics().login_failed(LoginFailure::Invalid);
+                Err(ApiError::Unauthorized("The admin token is not valid"))
+            }
+        }
+    }
+}
+
+impl Admin {
+    async fn find(
+        state: &AppState,
+        token: &AdminToken,
+        parts: &Parts,
+    ) -> Result<Option<Self>, ApiError> {
         let now = state.now();
         let mut conn = state.store().read().await?;
-        let holder = admin_tokens::find(&mut conn, &token, now)
-            .await?
-            .ok_or(ApiError::Unauthorized("The admin token is not valid"))?;
+        let Some(holder) = admin_tokens::find(&mut conn, token, now).await? else {
+            return Ok(None);
+        };
         drop(conn);
         if holder.note_use {
             let mut tx = state.store().write().await?;
-            admin_tokens::used(&mut tx, &token, now).await?;
+            admin_tokens::used(&mut tx, token, now).await?;
             tx.commit().await?;
         }
-        Ok(Self {
+        Ok(Some(Self {
             account: holder.account_id,
             caller: Caller {
                 actor: Actor::Admin {
@@ -49,28 +91,35 @@ impl FromRequestParts<AppState> for Admin {
                 client: Client::of(parts),
                 ticket: parts.extensions.get().cloned(),
             },
-        })
+        }))
     }
 }
 
 /// The token that a request presents, valid or not.
-///
-/// # Errors
-/// When there is none, or more than one, or it can't be one.
-pub fn presented(parts: &Parts) -> Result<AdminToken, ApiError> {
-    let missing = ApiError::Unauthorized(
-        "An admin token is needed, in the header `Authorization: Bearer kwa_…`",
-    );
+pub fn token(parts: &Parts) -> Option<AdminToken> {
+    match presented(parts) {
+        Presented::Token(token) => Some(token),
+        Presented::Nothing | Presented::Nonsense => None,
+    }
+}
+
+/// What came as a credential.
+enum Presented {
+    Nothing,
+    Nonsense,
+    Token(AdminToken),
+}
+
+fn presented(parts: &Parts) -> Presented {
     let mut values = parts.headers.get_all(header::AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
-        return Err(missing);
+        return Presented::Nothing;
     };
     let text = value.to_str().unwrap_or_default().trim();
     match text.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
-            AdminToken::parse(token.trim())
-                .map_err(|_| ApiError::Unauthorized("The admin token is not valid"))
+            AdminToken::parse(token.trim()).map_or(Presented::Nonsense, Presented::Token)
         }
-        _ => Err(missing),
+        _ => Presented::Nothing,
     }
 }

@@ -1,6 +1,7 @@
 //! What can go wrong in a request: the caller's mistakes, told in full, and ours, logged and not shown.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -41,6 +42,10 @@ pub enum ApiError {
     BadRequest(String),
     /// The database is out of reach or overloaded; a retry may succeed.
     Unavailable,
+    /// Parts of the server that can't serve at the moment, by name.
+    NotReady(Vec<&'static str>),
+    /// Too many invalid admin tokens came from this client; it may try again after this time.
+    TooManyAttempts(Duration),
     /// Our mistake.
     Internal(anyhow::Error),
 }
@@ -136,6 +141,22 @@ impl ApiError {
                 "Unavailable",
                 "The database can't be reached at the moment",
             ),
+            Self::NotReady(parts) => Problem::new(
+                503,
+                "unavailable",
+                "Unavailable",
+                format!("Not ready: {}", parts.join(", ")),
+            )
+            .with(
+                "parts",
+                parts.iter().copied().collect::<serde_json::Value>(),
+            ),
+            Self::TooManyAttempts(_) => Problem::new(
+                429,
+                "too_many_attempts",
+                "Too many attempts",
+                "Too many admin tokens that are not valid came from this address; try again later",
+            ),
             Self::Internal(_) => internal(),
         }
     }
@@ -178,8 +199,14 @@ impl IntoResponse for ApiError {
             Self::PreconditionFailed(version) => {
                 headers.insert(header::ETAG, etag(*version));
             }
-            Self::Unavailable | Self::InProgress => {
+            Self::Unavailable | Self::InProgress | Self::NotReady(_) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            Self::TooManyAttempts(wait) => {
+                // Whole seconds, so that the moment named is not too early.
+                let seconds = wait.as_millis().div_ceil(1000).max(1);
+                let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
+                headers.insert(header::RETRY_AFTER, seconds.into());
             }
             _ => {}
         }

@@ -2,8 +2,10 @@
 
 pub mod body;
 pub mod client;
+pub mod client_address;
 pub mod finish;
 pub mod ndjson;
+pub mod observe;
 pub mod page;
 pub mod params;
 pub mod precondition;

@@ -224,7 +224,7 @@ pub async fn layer(
         return Ok(next.run(request).await);
     }
     let (mut parts, body) = request.into_parts();
-    let Ok(token) = auth::presented(&parts) else {
+    let Some(token) = auth::token(&parts) else {
         // Who is no admin is refused, or needs none, and has no answers that are kept.
         return Ok(next.run(Request::from_parts(parts, body)).await);
     };

@@ -31,7 +31,7 @@
 //!   the second is lost; views go by `#[schema(as = Key)]`. Bounds come from the constants of the checks:
 //!   `#[schema(value_type = KeyName)]` names a value that [`crate::openapi::schema`] describes with them; those of many
 //!   resources are in [`crate::openapi::names`]. With `value_type`, a field read by `given` is `T`, one that may be `null` is
-//!   `Option<T>`; of an answer, `Option<T>` with `required`.
+//!   `Option<T>`; of an answer, `Option<T>` with `required`. In parameters values are `inline`: `("id" = inline(KeyId), Path)`.
 
 pub mod accounts;
 mod apis;
@@ -43,6 +43,7 @@ mod health;
 mod imports;
 pub mod keys;
 mod leaks;
+mod metrics;
 mod presets;
 
 use std::time::Duration;
@@ -57,9 +58,11 @@ use utoipa::openapi::OpenApi;
 
 use crate::error::ApiError;
 use crate::http::body::MAX_ADMIN_BODY;
+use crate::http::client_address::{self, Proxies};
 use crate::http::finish::{self, Finish};
-use crate::http::precondition;
+use crate::http::{observe, precondition};
 use crate::idempotency;
+use crate::metrics::Metrics;
 use crate::openapi::Routes;
 use crate::state::AppState;
 
@@ -67,13 +70,25 @@ use crate::state::AppState;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The whole API.
-pub fn router(state: AppState, finish: Finish) -> Router {
+pub fn router(state: AppState, proxies: Proxies, finish: Finish) -> Router {
     let (routes, _) = routes().build();
-    let all = routes
-        .route_layer(from_fn_with_state(state.clone(), idempotency::layer))
+    let metrics = state.metrics().clone();
+    let routes = closed(routes).route_layer(from_fn_with_state(state.clone(), idempotency::layer));
+    layered(routes, TIMEOUT, proxies, finish, metrics).with_state(state)
+}
+
+/// The metrics alone, for an address of their own.
+pub fn metrics_router(state: AppState) -> Router {
+    let routes = closed(metrics::alone());
+    let metrics = state.metrics().clone();
+    layered(routes, TIMEOUT, Proxies::None, Finish::default(), metrics).with_state(state)
+}
+
+/// What no route takes.
+fn closed(routes: Router<AppState>) -> Router<AppState> {
+    routes
         .fallback(|| async { ApiError::NotFound("There is nothing at this path".to_owned()) })
-        .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed });
-    layered(all, TIMEOUT, finish).with_state(state)
+        .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
 }
 
 /// The documentation of the whole API.
@@ -95,6 +110,7 @@ fn routes() -> Routes {
         .merge(edge_usage::router());
     Routes::new()
         .merge(health::router())
+        .merge(metrics::router())
         .merge(docs::router())
         .nest("/v1", v1)
 }
@@ -103,15 +119,19 @@ fn routes() -> Routes {
 fn layered<S: Clone + Send + Sync + 'static>(
     routes: Router<S>,
     timeout: Duration,
+    proxies: Proxies,
     finish: Finish,
+    metrics: Metrics,
 ) -> Router<S> {
     routes
-        .route_layer(from_fn(finish::note_route))
+        .route_layer(from_fn(observe::note_route))
         .layer(from_fn(precondition::layer))
         .layer(DefaultBodyLimit::max(MAX_ADMIN_BODY))
         .layer(from_fn_with_state(timeout, limit_time))
         .layer(CatchPanicLayer::new())
         .layer(from_fn_with_state(finish, finish::layer))
+        .layer(from_fn_with_state(proxies, client_address::layer))
+        .layer(from_fn_with_state(metrics, observe::layer))
 }
 
 /// Gives a request up that takes too long. An import takes as long as its lines keep coming, which it sees to itself.
@@ -138,12 +158,31 @@ mod tests {
         panic!("a secret")
     }
 
+    #[tokio::test]
+    async fn browsers_are_told_to_keep_to_tls_only_where_a_proxy_speaks_it() {
+        for behind_tls in [false, true] {
+            let routes: Router = Router::new().route("/", get(async || "page"));
+            let finish = Finish { behind_tls };
+            let app = layered(routes, TIMEOUT, Proxies::None, finish, Metrics::new(0));
+            let request = Request::get("/").body(Body::empty()).unwrap();
+            let response = app.oneshot(request).await.unwrap();
+            let told = response.headers().get("strict-transport-security");
+            assert_eq!(told.is_some_and(|v| v == "max-age=31536000"), behind_tls);
+        }
+    }
+
     async fn problem(path: &str) -> (u16, Value) {
         let routes: Router = Router::new()
             .route("/panics", get(panics))
             .route("/hangs", get(std::future::pending::<()>));
         let request = Request::get(path).body(Body::empty()).unwrap();
-        let app = layered(routes, Duration::from_millis(20), Finish::default());
+        let app = layered(
+            routes,
+            Duration::from_millis(20),
+            Proxies::None,
+            Finish::default(),
+            Metrics::new(0),
+        );
         let response = app.oneshot(request).await.unwrap();
         let status = response.status().as_u16();
         assert_eq!(

@@ -23,6 +23,8 @@ pub enum InvalidKey {
     Revoked,
     /// Deleted.
     Deleted,
+    /// The member who owns it is one no longer.
+    OwnerRemoved,
     /// Replaced by a rotation, its grace over.
     Replaced,
     /// A key of an account that has nothing to do with this API.
@@ -37,6 +39,7 @@ impl InvalidKey {
             Self::Unknown => "unknown",
             Self::Revoked => "revoked",
             Self::Deleted => "deleted",
+            Self::OwnerRemoved => "its owner was removed",
             Self::Replaced => "replaced by a rotation",
             Self::OtherTenant => "of an account that this API is not for",
         }

@@ -74,6 +74,7 @@ fn callers_cannot_tell_unknown_revoked_deleted_and_forged_keys_apart() {
         InvalidKey::Unknown,
         InvalidKey::Revoked,
         InvalidKey::Deleted,
+        InvalidKey::OwnerRemoved,
         InvalidKey::Replaced,
         InvalidKey::OtherTenant,
     ];

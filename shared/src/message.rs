@@ -286,6 +286,19 @@ wire!(GuardPush {
     records: "records"
 });
 
+impl GuardPush {
+    /// The text of a push of records that stay where they are.
+    pub fn text(guard: &str, delivery: &str, records: &[Record]) -> String {
+        let mut text = String::with_capacity(512);
+        text.push('{');
+        member(&mut text, "guard", &guard);
+        member(&mut text, "delivery", &delivery);
+        member(&mut text, "records", &records);
+        text.push('}');
+        text
+    }
+}
+
 /// Guard → gate: what became of a push's records.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "is", rename_all = "snake_case")]

@@ -1,15 +1,17 @@
-//! Records: the state of keys, APIs and accounts, as the control plane pushes it and the edge keeps it.
+//! Records: the state of keys, APIs, accounts, members and roles, as the control plane pushes it and the edge keeps it.
 //!
 //! Every record has a version that only grows. Unknown fields are ignored, so that an older edge
 //! understands a newer control plane; unknown states are read as the safest one.
 
 mod api;
+mod owner;
 
 use serde::Serialize;
 
 pub use self::api::{
     ApiRecord, CorsPolicy, Endpoint, OnGuardFailure, Unlisted, default_upstream_timeout,
 };
+pub use self::owner::{MemberRecord, RoleRecord, built_in_role};
 
 use crate::Millis;
 use crate::account::{AccountRecord, MAX_DEPTH, locator_of};
@@ -38,11 +40,13 @@ pub enum KeyState {
     Active,
     /// Stopped by an admin; can be reactivated.
     Revoked,
+    /// The member who owns it is one no longer. Guards say so of an active key; it is not pushed.
+    OwnerRemoved,
     /// Gone; the record is its tombstone.
     Deleted,
 }
 
-wire!(KeyState: "active" => Active, "revoked" => Revoked, _ | "deleted" => Deleted);
+wire!(KeyState: "active" => Active, "revoked" => Revoked, "owner_removed" => OwnerRemoved, _ | "deleted" => Deleted);
 
 /// How exactly a key's state and quota are followed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -114,7 +118,7 @@ wire!(Credential {
 pub struct KeyRecord {
     /// `key_…`
     pub id: String,
-    /// Grows by every change.
+    /// Grows by every change; as a guard gives it, by every change of its owner and of the owner's role, too.
     pub version: u64,
     /// The account it belongs to.
     pub account: String,
@@ -134,7 +138,7 @@ pub struct KeyRecord {
     pub expires_at: Option<Millis>,
     /// What it may do.
     pub permissions: Vec<Permission>,
-    /// What its owner's role may do; `None`: no bound from a role.
+    /// What its owner's role may do; `None`: no bound from a role. The guard's to fill: see [`crate::guard::bind`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role_permissions: Option<Vec<Permission>>,
     /// The resources it is bound to.
@@ -215,18 +219,45 @@ pub enum Record {
     Api(ApiRecord),
     /// An account.
     Account(AccountRecord),
+    /// A member.
+    Member(MemberRecord),
+    /// A role.
+    Role(RoleRecord),
 }
 
 wire!(Record: Self::from_members, Self::put_members);
+
+/// What all records have.
+struct Head<'a> {
+    kind: &'static str,
+    id: &'a str,
+    version: u64,
+    account: &'a str,
+    ancestors: &'a [String],
+}
+
+macro_rules! head {
+    ($record:ident, $kind:literal, $account:ident) => {
+        Head {
+            kind: $kind,
+            id: &$record.id,
+            version: $record.version,
+            account: &$record.$account,
+            ancestors: &$record.ancestors,
+        }
+    };
+}
 
 impl Record {
     fn from_members(members: &mut Members<'_, '_>) -> Self {
         match members.take_text("kind") {
             "key" => Self::Key(KeyRecord::from_members(members)),
             "api" => Self::Api(ApiRecord::from_members(members)),
+            "member" => Self::Member(MemberRecord::from_members(members)),
+            "role" => Self::Role(RoleRecord::from_members(members)),
             kind => {
                 if kind != "account" {
-                    members.wanted("a key, an api or an account");
+                    members.wanted("a key, an api, an account, a member or a role");
                 }
                 Self::Account(AccountRecord::from_members(members))
             }
@@ -239,43 +270,39 @@ impl Record {
             Self::Key(r) => r.put_members(to),
             Self::Api(r) => r.put_members(to),
             Self::Account(r) => r.put_members(to),
+            Self::Member(r) => r.put_members(to),
+            Self::Role(r) => r.put_members(to),
         }
     }
 
-    /// `key`, `api` or `account`.
-    pub fn kind(&self) -> &'static str {
+    fn head(&self) -> Head<'_> {
         match self {
-            Self::Key(_) => "key",
-            Self::Api(_) => "api",
-            Self::Account(_) => "account",
+            Self::Key(r) => head!(r, "key", account),
+            Self::Api(r) => head!(r, "api", account),
+            Self::Account(r) => head!(r, "account", id),
+            Self::Member(r) => head!(r, "member", account),
+            Self::Role(r) => head!(r, "role", account),
         }
+    }
+
+    /// `key`, `api`, `account`, `member` or `role`.
+    pub fn kind(&self) -> &'static str {
+        self.head().kind
     }
 
     /// The record's id.
     pub fn id(&self) -> &str {
-        match self {
-            Self::Key(r) => &r.id,
-            Self::Api(r) => &r.id,
-            Self::Account(r) => &r.id,
-        }
+        self.head().id
     }
 
     /// The record's version.
     pub fn version(&self) -> u64 {
-        match self {
-            Self::Key(r) => r.version,
-            Self::Api(r) => r.version,
-            Self::Account(r) => r.version,
-        }
+        self.head().version
     }
 
     /// The account that it belongs to: an account to itself.
     pub fn account(&self) -> &str {
-        match self {
-            Self::Key(r) => &r.account,
-            Self::Api(r) => &r.account,
-            Self::Account(r) => &r.id,
-        }
+        self.head().account
     }
 
     /// Whether it can be kept: what its type does not say of its id, version and accounts.
@@ -283,25 +310,27 @@ impl Record {
     /// # Errors
     /// [`RecordError`], the first of them.
     pub fn check(&self) -> Result<(), RecordError> {
-        let id = self.id();
+        let Head {
+            id,
+            version,
+            account,
+            ancestors,
+            ..
+        } = self.head();
         let id_fits = (1..=MAX_ID).contains(&id.len())
             && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         if !id_fits {
             return Err(RecordError::Id);
         }
         // 0 stands for "no record" between gates and guards.
-        if !(1..=MAX_VERSION).contains(&self.version()) {
+        if !(1..=MAX_VERSION).contains(&version) {
             return Err(RecordError::Version);
         }
-        let (own, ancestors) = match self {
-            Self::Key(r) => (&r.account, &r.ancestors),
-            Self::Api(r) => (&r.account, &r.ancestors),
-            Self::Account(r) => (&r.id, &r.ancestors),
-        };
         let accounts_fit = ancestors.len() < MAX_DEPTH
             && ancestors
                 .iter()
-                .chain([own])
+                .map(String::as_str)
+                .chain([account])
                 .all(|a| locator_of(a).is_some());
         accounts_fit.then_some(()).ok_or(RecordError::Account)
     }
@@ -309,16 +338,14 @@ impl Record {
     /// The accounts whose guards hold it. An account's own record is held by its guard and by all above it,
     /// so that the guard of a key knows which accounts the key reaches.
     pub fn holders(&self) -> Vec<&str> {
-        match self {
-            Self::Key(r) => vec![&r.account],
-            Self::Api(r) => vec![&r.account],
-            Self::Account(r) => r
-                .ancestors
-                .iter()
-                .map(String::as_str)
-                .chain([r.id.as_str()])
-                .collect(),
-        }
+        let Head {
+            account, ancestors, ..
+        } = self.head();
+        let above = match self {
+            Self::Account(_) => ancestors,
+            _ => &[],
+        };
+        above.iter().map(String::as_str).chain([account]).collect()
     }
 }
 

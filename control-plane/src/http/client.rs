@@ -1,17 +1,18 @@
 //! Who is at the other end of a request.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
-use crate::http::finish::RequestId;
+use crate::http::client_address::ClientAddress;
+use crate::http::observe::RequestId;
 
 /// Where a request comes from, and its id.
 #[derive(Debug, Clone, Default)]
 pub struct Client {
-    /// The connection's other end; of IPv4 addresses in IPv6 clothes, the IPv4 one.
+    /// Where it comes from.
     pub address: Option<IpAddr>,
     /// The request's id.
     pub request_id: Option<String>,
@@ -20,10 +21,10 @@ pub struct Client {
 impl Client {
     /// Of a request.
     pub fn of(parts: &Parts) -> Self {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let address = parts.extensions.get::<ClientAddress>();
         let id = parts.extensions.get::<RequestId>();
         Self {
-            address: peer.map(|ConnectInfo(peer)| peer.ip().to_canonical()),
+            address: address.map(|ClientAddress(address)| *address),
             request_id: id.map(|RequestId(id)| id.clone()),
         }
     }

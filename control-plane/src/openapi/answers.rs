@@ -22,6 +22,7 @@ pub const ALWAYS: &[(&str, &str)] = &[("default", "Failure")];
 pub const OF_ADMINS: &[(&str, &str)] = &[
     ("401", "Unauthorized"),
     ("403", "Forbidden"),
+    ("429", "TooManyAttempts"),
     ("503", "Unavailable"),
 ];
 /// Of operations that take a body.
@@ -77,8 +78,8 @@ macro_rules! answers {
             }
         )+
 
-        fn all() -> Vec<(&'static str, &'static str, ApiError)> {
-            vec![$((stringify!($name), concat!($($doc, "\n"),+), $error)),+]
+        fn all() -> Vec<(&'static str, String, ApiError)> {
+            vec![$((stringify!($name), schema::sentences(&[$($doc),+]), $error)),+]
         }
     };
 }
@@ -108,6 +109,10 @@ answers! {
         field: "rateLimits.requestsPerMinute".to_owned(),
         detail: "must be 1 to 1000000000".to_owned(),
     }]);
+    /// Too many admin tokens that are not valid came from the caller's address.
+    TooManyAttempts = ApiError::TooManyAttempts(std::time::Duration::from_secs(3));
+    /// The server can't serve at the moment; `parts` names what it lacks.
+    NotReady = ApiError::NotReady(vec!["database"]);
     /// The database can't be reached, or the request took too long.
     Unavailable = ApiError::Unavailable;
     /// Any other failure: a path or method that there is not, a mistake of the server's.
@@ -117,7 +122,7 @@ answers! {
 /// Adds all answers, and what they refer to.
 pub fn describe(components: &mut Components) {
     for (name, description, error) in all() {
-        let answer = answer(description.trim(), error);
+        let answer = answer(description, error);
         components.responses.insert(name.to_owned(), answer.into());
     }
     let id = HeaderBuilder::new()
@@ -128,7 +133,7 @@ pub fn describe(components: &mut Components) {
     components.schemas.insert(PROBLEM.to_owned(), problem());
 }
 
-fn answer(description: &str, error: ApiError) -> Response {
+fn answer(description: String, error: ApiError) -> Response {
     let example = error.problem().with_request_id(EXAMPLE_ID);
     let content = ContentBuilder::new()
         .schema(Some(RefOr::<Schema>::Ref(Ref::from_schema_name(PROBLEM))))
@@ -184,7 +189,8 @@ fn problem() -> RefOr<Schema> {
                 "Of a precondition that failed: the version that is there.",
             )),
         )
-        .property("errors", Array::new(field_error));
+        .property("errors", Array::new(field_error))
+        .property("parts", Array::new(text("What is not ready, by name.")));
     let always = serde_json::to_value(Problem::new(400, "", "", ""));
     for name in always.iter().filter_map(|v| v.as_object()).flatten() {
         object = object.required(name.0);

@@ -21,7 +21,7 @@ fn id(prefix: &str, length: usize, example: &str) -> ObjectBuilder {
 #[expect(dead_code, reason = "it is the documentation of an extractor")]
 pub struct IfMatch {
     /// The ETags of the versions that may be changed, or `*`: anything else is left as it is, with 412.
-    #[param(rename = "If-Match", value_type = Option<TagList>)]
+    #[param(inline, rename = "If-Match", value_type = Option<TagList>)]
     if_match: Option<String>,
 }
 
@@ -32,7 +32,7 @@ pub struct IfMatch {
 pub struct IdempotencyKey {
     /// Any text that is new for each call. A call that is repeated with the same one within 24 hours is not carried out again:
     /// it gets the first answer, with `Idempotent-Replayed: true`.
-    #[param(rename = "Idempotency-Key", value_type = Option<IdempotencyKeyText>)]
+    #[param(inline, rename = "Idempotency-Key", value_type = Option<IdempotencyKeyText>)]
     idempotency_key: Option<String>,
 }
 
@@ -77,5 +77,5 @@ schema! {
     /// IP addresses and ranges.
     pub Ips = list::<IpText>(MAX_LIST);
     /// Anything that is to be kept with a key.
-    pub Metadata = any_object().examples([json!({"plan": "gold"})]);
+    pub Metadata as "Metadata" = any_object().examples([json!({"plan": "gold"})]);
 }

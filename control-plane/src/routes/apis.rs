@@ -2,6 +2,7 @@
 
 mod input;
 mod upstream;
+mod upstream_checks;
 mod view;
 
 use axum::extract::State;
@@ -32,6 +33,7 @@ pub fn router() -> Routes {
     Routes::new()
         .with(routes!(list, create))
         .with(routes!(show, update, remove))
+        .merge(upstream_checks::router())
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -39,11 +41,11 @@ pub fn router() -> Routes {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ListApis {
     /// Only APIs of this account.
-    #[param(value_type = Option<AccountId>)]
+    #[param(inline, value_type = Option<AccountId>)]
     account: Option<String>,
-    #[param(value_type = Option<PageLimit>)]
+    #[param(inline, value_type = Option<PageLimit>)]
     limit: Option<String>,
-    #[param(value_type = Option<Cursor>)]
+    #[param(inline, value_type = Option<Cursor>)]
     cursor: Option<String>,
 }
 
@@ -99,7 +101,7 @@ async fn list(
 /// Show an API
 #[utoipa::path(
     get, path = "/apis/{id}", operation_id = "showApi", tag = "APIs",
-    params(("id" = ApiId, Path)),
+    params(("id" = inline(ApiId), Path)),
     responses((status = 200, description = "The API.", body = ApiView), NotModified),
     security(("adminToken" = ["apis.read"])),
 )]
@@ -130,7 +132,7 @@ async fn show(
         }))),
         ("full" = (summary = "Two environments, routes, browsers", value = json!({
             "name": "Customers",
-            "accountId": "acc_00000000",
+            "accountId": "acc_4Tn0xQz9",
             "endpoints": [
                 {"host": "api.example.com", "environment": "production"},
                 {"host": "*.preview.example.com", "environment": "preview", "code": "prev",
@@ -193,7 +195,7 @@ async fn create(
 /// Change an API
 #[utoipa::path(
     patch, path = "/apis/{id}", operation_id = "updateApi", tag = "APIs",
-    params(("id" = ApiId, Path), IfMatch),
+    params(("id" = inline(ApiId), Path), IfMatch),
     request_body(content = PatchApi, examples(
         ("upstream" = (summary = "Another upstream", value = json!({"upstream": "https://new.internal"}))),
     )),
@@ -227,7 +229,7 @@ async fn update(
 /// Delete an API
 #[utoipa::path(
     delete, path = "/apis/{id}", operation_id = "deleteApi", tag = "APIs",
-    params(("id" = ApiId, Path), IfMatch),
+    params(("id" = inline(ApiId), Path), IfMatch),
     responses((status = 200, description = "The API is gone.", body = Done)),
     security(("adminToken" = ["apis.write"])),
 )]

@@ -125,7 +125,7 @@ impl Audited for ImportView {
 #[into_params(parameter_in = Query)]
 struct CreateImport {
     /// The account whose keys they become; the token's own by default.
-    #[param(value_type = AccountId)]
+    #[param(inline, value_type = AccountId)]
     account: Option<String>,
 }
 
@@ -323,7 +323,7 @@ async fn list(
 /// Also while it runs.
 #[utoipa::path(
     get, path = "/imports/{id}", operation_id = "showImport", tag = "Imports",
-    params(("id" = ImportId, Path)),
+    params(("id" = inline(ImportId), Path)),
     responses((status = 200, description = "How it stands.", body = ImportView)),
     security(("adminToken" = ["keys.read"])),
 )]

@@ -60,7 +60,7 @@ pub fn router() -> Routes {
         ("smallest" = (summary = "60 requests a minute, no permissions", value = json!({"name": "Mobile app"}))),
         ("full" = (summary = "Bound in every way", value = json!({
             "name": "Partner integration",
-            "accountId": "acc_00000000",
+            "accountId": "acc_4Tn0xQz9",
             "environment": "staging",
             "permissions": ["customers.read", "orders.*"],
             "resources": ["customer:c_9"],
@@ -121,7 +121,7 @@ async fn create(
 /// Show a key
 #[utoipa::path(
     get, path = "/keys/{id}", operation_id = "showKey", tag = "Keys",
-    params(("id" = KeyId, Path)),
+    params(("id" = inline(KeyId), Path)),
     responses((status = 200, description = "The key.", body = KeyView), NotModified),
     security(("adminToken" = ["keys.read"])),
 )]
@@ -143,7 +143,7 @@ async fn show(
 /// Change a key
 #[utoipa::path(
     patch, path = "/keys/{id}", operation_id = "updateKey", tag = "Keys",
-    params(("id" = KeyId, Path), IfMatch),
+    params(("id" = inline(KeyId), Path), IfMatch),
     request_body(content = PatchKey, examples(
         ("limits" = (summary = "Another limit of a minute, none of a day",
             value = json!({"rateLimits": {"requestsPerMinute": 120, "requestsPerDay": null}}))),
@@ -174,7 +174,7 @@ async fn update(
 /// entries can still be read. The edges are told that the key is gone.
 #[utoipa::path(
     delete, path = "/keys/{id}", operation_id = "deleteKey", tag = "Keys",
-    params(("id" = KeyId, Path), IfMatch),
+    params(("id" = inline(KeyId), Path), IfMatch),
     responses((status = 200, description = "The key is gone.", body = Done)),
     security(("adminToken" = ["keys.write"])),
 )]

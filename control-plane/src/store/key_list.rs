@@ -50,7 +50,7 @@ impl KeyStatus {
     pub fn unused(key: &Key, now: Millis) -> Self {
         match key.state {
             KeyState::Deleted => Self::Deleted,
-            KeyState::Revoked => Self::Revoked,
+            KeyState::Revoked | KeyState::OwnerRemoved => Self::Revoked,
             KeyState::Active if key.settings.expires_at.is_some_and(|end| end <= now) => {
                 Self::Expired
             }

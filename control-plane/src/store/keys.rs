@@ -182,6 +182,8 @@ fn name_of(state: KeyState) -> &'static str {
     match state {
         KeyState::Active => "active",
         KeyState::Revoked => "revoked",
+        // A guard's word on a key that is kept as active.
+        KeyState::OwnerRemoved => "active",
         KeyState::Deleted => "deleted",
     }
 }

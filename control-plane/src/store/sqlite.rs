@@ -12,8 +12,8 @@ use sqlx::SqlitePool;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
-use super::ACQUIRE;
 use super::sql::{Conn, Link};
+use super::{ACQUIRE, in_use};
 
 /// The schema.
 pub static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -65,7 +65,39 @@ pub async fn open(url: &str) -> anyhow::Result<Pools> {
     Ok(Pools { readers, writer })
 }
 
+/// Opens a file to look into it, and makes nothing; `None` if it is missing.
+///
+/// # Errors
+/// When it can't be opened.
+pub async fn inspect(url: &str) -> anyhow::Result<Option<Pools>> {
+    let options = SqliteConnectOptions::from_str(url)
+        .context("the database URL can't be read")?
+        .create_if_missing(false)
+        .read_only(true)
+        .busy_timeout(BUSY);
+    let file = options.get_filename().to_owned();
+    if !file.exists() {
+        return Ok(None);
+    }
+    let readers = SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(ACQUIRE)
+        .connect_with(options)
+        .await
+        .with_context(|| format!("the database {} can't be opened", file.display()))?;
+    let writer = readers.clone();
+    Ok(Some(Pools { readers, writer }))
+}
+
 impl Pools {
+    /// Name, connections in use, and the most there may be.
+    pub(super) fn connections(&self) -> Vec<(&'static str, u32, u32)> {
+        vec![
+            ("read", in_use(&self.readers), READERS),
+            ("write", in_use(&self.writer), 1),
+        ]
+    }
+
     /// A connection to read with.
     pub(super) async fn read(&self) -> sqlx::Result<Conn> {
         let conn = self.readers.acquire().await?;

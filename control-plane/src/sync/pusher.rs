@@ -8,13 +8,19 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use opentelemetry::Context;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
+use tracing::Instrument;
+use tracing::field::Empty;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::clock::Clock;
 use crate::entropy;
+use crate::metrics::{Metrics, PushOutcome};
 use crate::store::targets::{self, Cursor};
 use crate::store::{Store, outbox, snapshot};
+use crate::sync::News;
 use crate::sync::backoff::Backoff;
 use crate::sync::batch;
 use crate::sync::edge_client::{EdgeClient, PushError};
@@ -27,11 +33,15 @@ pub struct Pusher {
     store: Store,
     clock: Arc<dyn Clock>,
     edge: EdgeClient,
-    committed: watch::Receiver<u64>,
+    committed: watch::Receiver<News>,
     delivered: watch::Sender<u64>,
     /// How many records the next push holds at most: fewer after one that the edge could not finish in time.
     size: u32,
     backoff: Backoff,
+    metrics: Metrics,
+    /// The newest change that the pusher was told of, and the trace of the call that made it, for the next push.
+    told: u64,
+    trace: Option<Context>,
 }
 
 /// What one step came to.
@@ -48,8 +58,9 @@ impl Pusher {
         store: Store,
         clock: Arc<dyn Clock>,
         edge: EdgeClient,
-        committed: watch::Receiver<u64>,
+        committed: watch::Receiver<News>,
         delivered: watch::Sender<u64>,
+        metrics: Metrics,
     ) -> Self {
         Self {
             store,
@@ -59,6 +70,9 @@ impl Pusher {
             delivered,
             size: batch::MAX_RECORDS,
             backoff: Backoff::default(),
+            metrics,
+            told: 0,
+            trace: None,
         }
     }
 
@@ -73,7 +87,7 @@ impl Pusher {
     async fn deliver(&mut self) {
         loop {
             // Changes from here on wake the pusher even if this step does not see them.
-            self.committed.borrow_and_update();
+            self.listen();
             match self.step().await {
                 Ok(Step::Delivered) => {
                     self.size = self.size.saturating_mul(2).min(batch::MAX_RECORDS);
@@ -90,6 +104,51 @@ impl Pusher {
                 }
             }
         }
+    }
+
+    fn listen(&mut self) {
+        let news = self.committed.borrow_and_update();
+        if news.seq > self.told {
+            self.told = news.seq;
+            self.trace = Some(news.trace.clone());
+        }
+    }
+
+    /// Sends a push that holds `count` records.
+    async fn send(&mut self, body: Vec<u8>, count: usize) -> Result<(), PushError> {
+        let span = tracing::info_span!(
+            "push",
+            otel.name = "POST /.keyward/push",
+            otel.kind = "client",
+            otel.status_code = Empty,
+            http.request.method = "POST",
+            server.address = self.edge.host(),
+            keyward.records = count,
+        );
+        if let Some(trace) = self.trace.take() {
+            // Without an export there is nothing that could have a parent.
+            let _ = span.set_parent(trace);
+        }
+        let started = Instant::now();
+        let sending = self.edge.push(body, self.clock.now());
+        let sent = sending.instrument(span.clone()).await;
+        if sent.is_err() {
+            span.record("otel.status_code", "ERROR");
+        }
+        let outcome = match &sent {
+            Ok(_) => Some(PushOutcome::Taken),
+            Err(PushError::Unreachable(_)) => Some(PushOutcome::Unreachable),
+            Err(PushError::Busy(_)) => Some(PushOutcome::Busy),
+            Err(PushError::Refused(_)) => Some(PushOutcome::Refused),
+            Err(PushError::Receipt) => Some(PushOutcome::NotAReceipt),
+            Err(PushError::Local(_)) => None,
+        };
+        if let Some(outcome) = outcome {
+            let target = self.edge.target();
+            self.metrics
+                .pushed(target, outcome, started.elapsed(), count);
+        }
+        sent.map(|_| ())
     }
 
     async fn step(&mut self) -> Result<Step, PushError> {
@@ -115,7 +174,7 @@ impl Pusher {
         let Some(last) = entries.get(..count).and_then(<[_]>::last) else {
             return Ok(Step::Idle);
         };
-        self.edge.push(body, self.clock.now()).await?;
+        self.send(body, count).await?;
         let mut tx = self.store.write().await?;
         targets::delivered(&mut tx, self.edge.target(), last.seq).await?;
         tx.commit().await?;
@@ -143,7 +202,7 @@ impl Pusher {
         let (body, count) = batch::pack(texts.iter().map(String::as_str));
         let next = match page.get(..count).and_then(<[_]>::last) {
             Some(last) => {
-                self.edge.push(body, self.clock.now()).await?;
+                self.send(body, count).await?;
                 Some(Cursor {
                     kind: cursor.kind,
                     after: last.id().to_owned(),

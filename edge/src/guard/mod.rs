@@ -67,7 +67,7 @@ impl GuardCode {
     }
 
     fn answer(&mut self, ask: &KeyAsk, now: Millis) -> Result<KeyAnswer, String> {
-        let record = self.store.key_by_hash(&ask.hash)?;
+        let record = self.store.key_by_hash(&ask.hash.to_hex())?;
         let id = record.as_ref().map_or("", |r| r.id.as_str());
         let mut row = if ask.need > 0 && record.is_some() {
             self.store.ledger(id)?

@@ -4,10 +4,10 @@ use js_sys::Array;
 use js_sys::wasm_bindgen::{JsCast, JsValue};
 use shared::Millis;
 use shared::account::AccountRecord;
+use shared::guard::bind;
 use shared::ledger::Ledger;
 use shared::read::{self, FromJson};
 use shared::record::KeyRecord;
-use shared::token::KeyHash;
 use shared::usage::UsageRow;
 use worker_sys::SqlStorage;
 
@@ -19,6 +19,9 @@ create table if not exists records (
 create table if not exists names (
   name text not null, kind text not null, id text not null, gone_at_version integer,
   primary key (kind, name, id)) without rowid;
+create table if not exists late (
+  kind text not null, id text not null, place integer not null, primary key (kind, id)) without rowid;
+create table if not exists latest (one integer primary key, place integer not null);
 create table if not exists ledgers (
   key text primary key, next_lease integer not null, body text not null) without rowid;
 create table if not exists gates (gate text primary key, seq integer not null, seen_at integer not null) without rowid;
@@ -118,6 +121,12 @@ fn parse<T: FromJson>(value: Option<&Value>) -> Result<T> {
     read::from_str(as_text(value)?).map_err(|e| format!("a stored record can't be read: {e}"))
 }
 
+/// A record that an outer join has found, or an empty text.
+fn parse_some<T: FromJson>(value: &Value) -> Result<Option<T>> {
+    let found = as_text(Some(value))?;
+    (!found.is_empty()).then(|| parse(Some(value))).transpose()
+}
+
 /// What a failed statement says: never its values.
 fn failure(error: &JsValue) -> String {
     let message = error
@@ -171,14 +180,42 @@ impl Store {
         .map(drop)
     }
 
-    /// The key that has or had this hash.
-    pub fn key_by_hash(&self, hash: &KeyHash) -> Result<Option<KeyRecord>> {
+    /// The key that has or had this hash, in hex, as its owner binds it; none if that is not known. Each record's version
+    /// is its place here.
+    pub fn key_by_hash(&self, hash: &str) -> Result<Option<KeyRecord>> {
         let rows = self.exec(
-            "select r.body from names n join records r on r.kind = 'key' and r.id = n.id
+            "select
+               coalesce((select json_set(k.body, '$.version', place) from late where kind = 'key' and id = k.id), k.body),
+               coalesce((select json_set(m.body, '$.version', place) from late where kind = 'member' and id = m.id), m.body, ''),
+               coalesce((select json_set(r.body, '$.version', place) from late where kind = 'role' and id = r.id), r.body, '')
+             from names n join records k on k.kind = 'key' and k.id = n.id
+               left join records m on m.kind = 'member' and m.id = k.body ->> 'owner'
+               left join records r on r.kind = 'role' and r.id = m.body ->> 'role'
              where n.kind = 'key' and n.name = ?",
-            &[text(&hash.to_hex())],
+            &[text(hash)],
         )?;
-        rows.first().map(|r| parse(r.first())).transpose()
+        let Some([key, member, role]) = rows.first().map(Vec::as_slice) else {
+            return Ok(None);
+        };
+        let mut key = parse(Some(key))?;
+        let is_bound = bind(&mut key, parse_some(member)?, parse_some(role)?);
+        Ok(is_bound.then_some(key))
+    }
+
+    /// Notes the place of a record; `is_late` if it is or was not its version.
+    pub fn put_place(&self, kind: &str, id: &str, place: u64, is_late: bool) -> Result<()> {
+        self.exec(
+            "insert into latest (one, place) values (1, ?)
+             on conflict (one) do update set place = max(place, excluded.place)",
+            &[int(place)],
+        )?;
+        if is_late {
+            self.exec(
+                "insert or replace into late (kind, id, place) values (?, ?, ?)",
+                &[text(kind), text(id), int(place)],
+            )?;
+        }
+        Ok(())
     }
 
     /// An account of this guard's, or one below.
@@ -294,9 +331,13 @@ fn usage_row(row: &[Value]) -> Result<UsageRow> {
     })
 }
 
-/// The first column of the first row, as a number.
-pub fn first_number(rows: &[Row]) -> Result<Option<u64>> {
-    rows.first().map(|r| as_u64(r.first())).transpose()
+/// The first row, as numbers.
+pub fn first_numbers<const N: usize>(rows: &[Row]) -> Result<[u64; N]> {
+    let mut numbers = [0; N];
+    for (i, number) in numbers.iter_mut().enumerate() {
+        *number = as_u64(rows.first().and_then(|row| row.get(i)))?;
+    }
+    Ok(numbers)
 }
 
 /// The first column of every row, as texts.

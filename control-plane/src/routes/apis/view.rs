@@ -18,7 +18,7 @@ use crate::timestamp::Timestamp;
 
 schema! {
     /// One host of an API, and the environment it serves.
-    EndpointSchema = object([
+    EndpointSchema as "Endpoint" = object([
         ("host", of::<Host>(), true),
         ("environment", of::<EnvironmentName>(), true),
         ("code", of::<EnvironmentCode>(), true),
@@ -30,7 +30,7 @@ schema! {
         ("param", of::<ParamName>(), true),
     ]);
     /// One row of the routes table.
-    RouteSchema = object([
+    RouteSchema as "Route" = object([
         ("method", of::<MethodText>(), true),
         ("path", of::<PathTemplate>(), true),
         ("permission", of::<PermissionText>(), false),
@@ -39,7 +39,7 @@ schema! {
         ("resource", of::<ResourceParam>(), false),
     ]);
     /// Cross-origin policy (WHATWG Fetch, CORS protocol).
-    CorsSchema = object([
+    CorsSchema as "CorsPolicy" = object([
         ("allowedOrigins", of::<Origins>(), true),
         ("allowedMethods", of::<Tokens>(), true),
         ("allowedHeaders", of::<Tokens>(), true),

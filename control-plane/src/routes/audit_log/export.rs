@@ -29,22 +29,22 @@ const BATCH: u32 = 200;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExportEntries {
     /// Only of this account, and not of those below it.
-    #[param(value_type = Option<AccountId>)]
+    #[param(inline, value_type = Option<AccountId>)]
     account: Option<String>,
     /// Only by this token (id or name), this member (id), or `system`, `github`, `holder`.
-    #[param(value_type = Option<Text>)]
+    #[param(inline, value_type = Option<Text>)]
     actor: Option<String>,
     /// Only actions whose name begins with this: `key.` or `key.rotate`.
-    #[param(value_type = Option<Text>)]
+    #[param(inline, value_type = Option<Text>)]
     action: Option<String>,
     /// Only about what has this id.
-    #[param(value_type = Option<Text>)]
+    #[param(inline, value_type = Option<Text>)]
     target: Option<String>,
     /// Only at this time or later.
-    #[param(value_type = Option<Timestamp>)]
+    #[param(inline, value_type = Option<Timestamp>)]
     from: Option<String>,
     /// Only before this time.
-    #[param(value_type = Option<Timestamp>)]
+    #[param(inline, value_type = Option<Timestamp>)]
     to: Option<String>,
 }
 

@@ -29,7 +29,7 @@ schema! {
     /// The line's number, from 1.
     LineNumber = count().minimum(Some(1_u32)).examples([1]);
     /// What is wrong with it, field by field.
-    LineErrors = list::<crate::error::FieldError>(100);
+    LineErrors as "LineErrors" = list::<crate::error::FieldError>(100);
 }
 
 /// What became of a line.
@@ -54,7 +54,7 @@ pub struct ReportLine {
 /// Every line that was created or refused, in order, a line of JSON each.
 #[utoipa::path(
     get, path = "/imports/{id}/report", operation_id = "reportImport", tag = "Imports",
-    params(("id" = ImportId, Path)),
+    params(("id" = inline(ImportId), Path)),
     responses((
         status = 200, description = "Lines of JSON.", body = ReportLine, content_type = "application/x-ndjson",
     )),

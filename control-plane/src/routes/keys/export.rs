@@ -34,7 +34,7 @@ schema! {
 #[into_params(parameter_in = Query)]
 pub struct ExportKeys {
     /// Of this account alone; of the token's own and those below it by default.
-    #[param(value_type = AccountId)]
+    #[param(inline, value_type = AccountId)]
     account: Option<String>,
 }
 

@@ -20,6 +20,7 @@ use crate::store::keys::Key;
 
 /// An empty object: there is nothing to say.
 #[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = Empty)]
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
 
@@ -28,7 +29,7 @@ pub struct Nothing {}
 /// Stops it, with both of its tokens if it is being rotated. Revoking a revoked key is a new version all the same, so that the answer tells whether the edges have it.
 #[utoipa::path(
     post, path = "/keys/{id}/revoke", operation_id = "revokeKey", tag = "Keys",
-    params(("id" = KeyId, Path), IfMatch, IdempotencyKey),
+    params(("id" = inline(KeyId), Path), IfMatch, IdempotencyKey),
     request_body(content = Option<Nothing>, example = json!({})),
     responses((status = 200, description = "The key as it is now.", body = ChangedKey)),
     security(("adminToken" = ["keys.write"])),
@@ -52,7 +53,7 @@ pub async fn revoke(
 /// Lets a revoked key be used again. An expired one has to be given a later end first.
 #[utoipa::path(
     post, path = "/keys/{id}/reactivate", operation_id = "reactivateKey", tag = "Keys",
-    params(("id" = KeyId, Path), IfMatch, IdempotencyKey),
+    params(("id" = inline(KeyId), Path), IfMatch, IdempotencyKey),
     request_body(content = Option<Nothing>, example = json!({})),
     responses((status = 200, description = "The key as it is now.", body = ChangedKey), Conflict),
     security(("adminToken" = ["keys.write"])),

@@ -46,7 +46,7 @@ pub struct Rotate {
 /// Gives it a new token. The old one ends now or after a grace; one that was in an earlier grace ends now.
 #[utoipa::path(
     post, path = "/keys/{id}/rotate", operation_id = "rotateKey", tag = "Keys",
-    params(("id" = KeyId, Path), IfMatch, IdempotencyKey),
+    params(("id" = inline(KeyId), Path), IfMatch, IdempotencyKey),
     request_body(content = Option<Rotate>, examples(
         ("now" = (summary = "The old token ends now", value = json!({}))),
         ("grace" = (summary = "The old token works for another day", value = json!({"graceSeconds": 86400}))),
@@ -105,7 +105,7 @@ pub async fn rotate(
 /// Ends its grace: the old token stops now.
 #[utoipa::path(
     post, path = "/keys/{id}/rotation/finish", operation_id = "finishKeyRotation", tag = "Keys",
-    params(("id" = KeyId, Path), IfMatch, IdempotencyKey),
+    params(("id" = inline(KeyId), Path), IfMatch, IdempotencyKey),
     request_body(content = Option<Nothing>, example = json!({})),
     responses((status = 200, description = "The key as it is now.", body = ChangedKey), Conflict),
     security(("adminToken" = ["keys.write"])),
@@ -133,7 +133,7 @@ pub async fn finish(
 /// Takes it back, within its grace: the new token stops now, and the old one has no end any more.
 #[utoipa::path(
     post, path = "/keys/{id}/rotation/cancel", operation_id = "cancelKeyRotation", tag = "Keys",
-    params(("id" = KeyId, Path), IfMatch, IdempotencyKey),
+    params(("id" = inline(KeyId), Path), IfMatch, IdempotencyKey),
     request_body(content = Option<Nothing>, example = json!({})),
     responses((status = 200, description = "The key as it is now.", body = ChangedKey), Conflict),
     security(("adminToken" = ["keys.write"])),

@@ -1,11 +1,14 @@
 //! A server in this process, with a clock that the test moves.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use keyward::admin_token::AdminToken;
 use keyward::clock::{Clock, ManualClock};
-use keyward::config::ServeConfig;
+use keyward::config::{NetworkConfig, ServeConfig};
+use keyward::http::client_address::Proxies;
+use keyward::listener::Limits;
 use keyward::server::Server;
 use keyward::store::{Store, admin_tokens};
 use keyward::sync::SyncConfig;
@@ -27,6 +30,8 @@ pub struct App {
     pub database: Arc<Database>,
     pub admin: AdminToken,
     pub base: String,
+    /// Where the metrics are, if they have an address of their own.
+    pub metrics: Option<String>,
     http: Client,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
@@ -45,7 +50,19 @@ impl App {
     /// A server without any edge, which takes GitHub's keys from there.
     pub async fn with_github_keys(url: &str) -> Self {
         let left = Stopped::fresh(HASTY).await;
-        Self::open(left, &[], url).await
+        let tune = |config: &mut ServeConfig| config.github_keys_url = url.parse().unwrap();
+        Self::open(left, &[], Limits::default(), tune).await
+    }
+
+    /// A server with these edges and another configuration.
+    pub async fn tuned(edges: &[String], tune: impl FnOnce(&mut ServeConfig)) -> Self {
+        let left = Stopped::fresh(PATIENT).await;
+        Self::open(left, edges, Limits::default(), tune).await
+    }
+
+    /// A server that waits for peers as long as this.
+    pub async fn with_limits(limits: Limits, tune: impl FnOnce(&mut ServeConfig)) -> Self {
+        Self::open(Stopped::fresh(PATIENT).await, &[], limits, tune).await
     }
 
     /// A server with these edges.
@@ -62,7 +79,12 @@ impl App {
         Stopped::fresh(wait).await.start(edges).await
     }
 
-    async fn open(left: Stopped, edges: &[String], github_keys: &str) -> Self {
+    async fn open(
+        left: Stopped,
+        edges: &[String],
+        limits: Limits,
+        tune: impl FnOnce(&mut ServeConfig),
+    ) -> Self {
         let Stopped {
             database,
             admin,
@@ -71,10 +93,8 @@ impl App {
         } = left;
         let clock = Arc::new(ManualClock::at(now));
         let secret = Secret::from_webhook(PUSH_SECRET).unwrap();
-        let config = ServeConfig {
+        let mut config = ServeConfig {
             database_url: database.url().to_owned(),
-            listen: "127.0.0.1:0".parse().unwrap(),
-            behind_proxy: false,
             tag_secret: Secret::from_text(TAG_SECRET).unwrap(),
             push_secret: secret.clone(),
             admin_token: Some(admin.clone()),
@@ -83,22 +103,35 @@ impl App {
                 secret,
                 wait,
             },
-            github_keys_url: github_keys.parse().unwrap(),
+            github_keys_url: NO_KEYS.parse().unwrap(),
+            network: NetworkConfig {
+                listen: "127.0.0.1:0".parse().unwrap(),
+                proxies: Proxies::None,
+                metrics_listen: None,
+                max_connections: NonZeroU32::new(1024).unwrap(),
+                drain: Duration::ZERO,
+                allow_private_destinations: true,
+            },
+            failed_logins_per_minute: NonZeroU32::new(1000).unwrap(),
         };
+        tune(&mut config);
         let server = Server::bind(config, clock.clone()).await.unwrap();
+        let server = server.with_limits(limits);
+        let metrics = server.metrics_address().map(|a| format!("http://{a}"));
         let base = format!("http://{}", server.address());
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
             let shutdown = async {
                 let _ = stopped.await;
             };
-            server.run(shutdown).await.unwrap();
+            server.run(shutdown).await;
         });
         Self {
             clock,
             database,
             admin,
             base,
+            metrics,
             http: Client::builder().no_proxy().build().unwrap(),
             stop: Some(stop),
             task,
@@ -106,9 +139,14 @@ impl App {
         }
     }
 
+    /// Tells the server to stop, and does not wait.
+    pub fn tell_to_stop(&mut self) {
+        self.stop.take();
+    }
+
     /// Stops the server in order.
     pub async fn stop(mut self) -> Stopped {
-        self.stop.take();
+        self.tell_to_stop();
         self.task.await.unwrap();
         Stopped {
             database: self.database,
@@ -213,7 +251,7 @@ impl Stopped {
 
     /// Starts another server on it.
     pub async fn start(self, edges: &[String]) -> App {
-        App::open(self, edges, NO_KEYS).await
+        App::open(self, edges, Limits::default(), |_| {}).await
     }
 }
 

@@ -35,6 +35,17 @@ pub struct Process {
 impl Process {
     /// Starts the server and waits until it is ready. Its log is the file `name` beside the database.
     pub async fn serve(database: &Database, admin: &str, edges: &[String], name: &str) -> Self {
+        Self::serve_with(database, admin, edges, name, &[]).await
+    }
+
+    /// The same with more settings in the environment.
+    pub async fn serve_with(
+        database: &Database,
+        admin: &str,
+        edges: &[String],
+        name: &str,
+        more: &[(&str, &str)],
+    ) -> Self {
         // Free now; nobody else on this machine asks for it in between, or the test fails clearly.
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
@@ -49,6 +60,8 @@ impl Process {
             .env("KEYWARD_PUSH_SECRET", PUSH_SECRET)
             .env("KEYWARD_EDGE_TARGETS", edges.join(","))
             .env("KEYWARD_ADMIN_TOKEN", admin)
+            .env("KEYWARD_DRAIN_MS", "0")
+            .envs(more.iter().copied())
             .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap())
             .spawn()
@@ -86,6 +99,11 @@ impl Process {
         }
         let response = request.send().await.ok()?;
         Some(Answer::read(response).await)
+    }
+
+    /// A request with headers of its own.
+    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base))
     }
 
     /// SIGKILL.

@@ -1,4 +1,5 @@
 use serde_json::{Map, Value, json};
+use shared::message::GuardPush;
 use shared::read;
 use shared::record::{MAX_ID, MAX_VERSION, Record};
 use shared::route::RouteTable;
@@ -9,14 +10,23 @@ use super::draw::{ALPHANUMERIC, Draw};
 /// A record is read as it was written; a member that is wrong is refused or means the safest, and changes nothing else.
 pub fn record(bytes: &[u8]) {
     let mut draw = Draw::new(bytes);
-    let good = match draw.below(3) {
+    let good = match draw.below(5) {
         0 => key(&mut draw),
         1 => api(&mut draw),
+        2 => member(&mut draw),
+        3 => role(&mut draw),
         _ => account(&mut draw),
     };
     let read = reads(&good).expect("it is good");
     assert_eq!(read.check(), Ok(()), "{good}");
     assert_eq!(read.kind(), good["kind"]);
+    let push = GuardPush {
+        guard: "g".into(),
+        delivery: "d".into(),
+        records: vec![read.clone()],
+    };
+    let text = GuardPush::text("g", "d", &push.records);
+    assert_eq!(text, write::to_string(&push));
 
     let mut changed = good.clone();
     let path = spoil(&mut draw, &mut changed);
@@ -130,6 +140,30 @@ fn account(draw: &mut Draw<'_>) -> Value {
     Value::Object(record)
 }
 
+fn member(draw: &mut Draw<'_>) -> Value {
+    let own = id(draw, "mem_", 16);
+    let mut record = common(draw, "member", own);
+    let members = json!({
+        "account": id(draw, "acc_", 8),
+        "role": draw.pick(&["owner", "viewer", "role_1", "emperor", ""]),
+        "removed": draw.one_in(2),
+    });
+    record.extend(members.as_object().expect("an object").clone());
+    Value::Object(record)
+}
+
+fn role(draw: &mut Draw<'_>) -> Value {
+    let own = id(draw, "role_", 16);
+    let mut record = common(draw, "role", own);
+    let members = json!({
+        "account": id(draw, "acc_", 8),
+        "permissions": draw.list(3, |draw| draw.pick(&["a.read", "a.*", "*"])),
+        "deleted": draw.one_in(2),
+    });
+    record.extend(members.as_object().expect("an object").clone());
+    Value::Object(record)
+}
+
 fn key(draw: &mut Draw<'_>) -> Value {
     let own = id(draw, "key_", 20);
     let mut record = common(draw, "key", own);
@@ -145,7 +179,7 @@ fn key(draw: &mut Draw<'_>) -> Value {
         "account": id(draw, "acc_", 8),
         "owner": draw.one_in(2).then_some("mem_1"),
         "environment": "prod",
-        "state": draw.pick(&["active", "revoked", "deleted", "paused"]),
+        "state": draw.pick(&["active", "revoked", "deleted", "owner_removed", "paused"]),
         "credentials": hashes,
         "expiresAt": draw.one_in(2).then(|| draw.number()),
         "permissions": draw.list(3, |draw| draw.pick(&["a.read", "a.*", "*"])),
