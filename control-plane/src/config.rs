@@ -12,6 +12,7 @@ use reqwest::Url;
 use shared::secret::Secret;
 
 use crate::admin_token::AdminToken;
+use crate::leaks::github;
 use crate::sync::SyncConfig;
 use secret_text::SecretText;
 
@@ -28,7 +29,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the server. Brings the database up to date first.
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Bring the database up to date and end.
     Migrate(DatabaseArgs),
     /// Make the first admin token and print it: it is shown this once.
@@ -86,6 +87,9 @@ pub struct ServeArgs {
     /// How long a call that changes something waits for the edges, in milliseconds.
     #[arg(long, env = "KEYWARD_PROPAGATION_WAIT_MS", default_value_t = 2000)]
     pub propagation_wait_ms: u64,
+    /// Where GitHub publishes the keys that its leak reports are signed with.
+    #[arg(long, env = "KEYWARD_GITHUB_KEYS_URL", default_value = github::KEYS_URL)]
+    pub github_keys_url: Url,
 }
 
 /// What the server needs, checked.
@@ -95,6 +99,8 @@ pub struct ServeConfig {
     pub database_url: String,
     /// The address to listen on.
     pub listen: SocketAddr,
+    /// Whether a proxy in front speaks TLS.
+    pub behind_proxy: bool,
     /// Signs the tags in tokens.
     pub tag_secret: Secret,
     /// Verifies what the edges send.
@@ -103,6 +109,8 @@ pub struct ServeConfig {
     pub admin_token: Option<AdminToken>,
     /// Delivery to the edges.
     pub sync: SyncConfig,
+    /// Where GitHub publishes its keys.
+    pub github_keys_url: Url,
 }
 
 impl ServeArgs {
@@ -129,6 +137,7 @@ impl ServeArgs {
         Ok(ServeConfig {
             database_url: self.database.database_url.clone(),
             listen: self.listen,
+            behind_proxy: self.behind_proxy,
             tag_secret,
             push_secret: push_secret.clone(),
             admin_token,
@@ -137,6 +146,7 @@ impl ServeArgs {
                 secret: push_secret,
                 wait: Duration::from_millis(self.propagation_wait_ms),
             },
+            github_keys_url: self.github_keys_url.clone(),
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use shared::token::{MAX_ENV_CODE, is_env_code};
 
+use crate::openapi::schema::schema;
 use crate::validate::Checks;
 
 /// The environments that every account has.
@@ -13,6 +14,13 @@ const DEFAULTS: [(&str, &str); 3] = [
 /// The environment of a key that names none.
 pub const DEFAULT: &str = "production";
 const MAX_NAME: usize = 32;
+
+schema! {
+    /// `production`, `staging`, `development`, or a name of your own.
+    pub EnvironmentName = form("^[a-z0-9-]+$").max_length(Some(MAX_NAME)).examples([DEFAULT]);
+    /// The environment's short code, which stands in tokens.
+    pub EnvironmentCode = form("^[a-z0-9]+$").max_length(Some(MAX_ENV_CODE)).examples(["prod"]);
+}
 
 /// An environment.
 #[derive(Debug, Clone, PartialEq, Eq)]

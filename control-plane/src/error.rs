@@ -6,6 +6,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use shared::problem::Problem;
+use utoipa::ToSchema;
 
 /// The answer to a request that failed.
 #[derive(Debug)]
@@ -37,11 +38,13 @@ pub enum ApiError {
 }
 
 /// What is wrong with one field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
-    /// Where: `routes[2].path`.
+    /// Where: `routes[2].path`. Empty: the body or the query string as a whole.
+    #[schema(examples("rateLimits.requestsPerMinute"))]
     pub field: String,
     /// What, for people.
+    #[schema(examples("must be 1 to 1000000000"))]
     pub detail: String,
 }
 
@@ -67,7 +70,8 @@ impl ApiError {
         })
     }
 
-    fn problem(&self) -> Problem {
+    /// The body to be, but for the request's id.
+    pub fn problem(&self) -> Problem {
         match self {
             Self::Unauthorized(detail) => {
                 Problem::new(401, "unauthorized", "Unauthorized", *detail)

@@ -15,16 +15,39 @@ use shared::record::{ApiRecord, Endpoint, KeyRecord};
 use shared::route::{Matched, RouteTable};
 use shared::token::KeyHash;
 
+use utoipa::ToSchema;
+
+use crate::openapi::schema::schema;
 use crate::timestamp::Timestamp;
 
+schema! {
+    /// The step's name.
+    StepName = word(&step_names());
+    /// What the step looked at, under names of its own.
+    Saw = any_object().examples([json!({"ip": "203.0.113.7", "allowedIps": ["203.0.113.0/24"]})]);
+}
+
+fn step_names() -> Vec<(&'static str, ())> {
+    let checks = CHECKS.iter().map(|(name, _)| *name);
+    let before = ["api", "credential", "key", "path"].into_iter();
+    before
+        .chain(checks)
+        .chain(["route", "quota"])
+        .map(|name| (name, ()))
+        .collect()
+}
+
 /// One step.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = ExplainedStep)]
 pub struct Step {
-    /// Its name: `api`, `credential`, `key`, `path`, one of [`CHECKS`], `route`, `quota`.
+    /// Its name.
+    #[schema(value_type = StepName)]
     pub step: &'static str,
     /// What it came to.
     pub outcome: Outcome,
     /// What it looked at.
+    #[schema(value_type = Saw)]
     pub saw: Value,
     /// Why it failed, for the admin: more than callers are told.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,7 +55,8 @@ pub struct Step {
 }
 
 /// What a step came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = StepOutcome)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Nothing against it.

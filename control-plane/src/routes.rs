@@ -1,11 +1,46 @@
 //! The HTTP API: one resource, one file.
+//!
+//! # How a route is written
+//!
+//! No route exists without its documentation and the management permission that it needs: [`Routes`] takes nothing else
+//! than handlers with `#[utoipa::path]`, which stands right above the handler.
+//!
+//! ```ignore
+//! /// List keys
+//! ///
+//! /// Those of the caller's account and of the accounts below it, newest first.
+//! #[utoipa::path(
+//!     get, path = "/keys", operation_id = "listKeys", tag = "Keys",
+//!     params(ListKeys),
+//!     responses((status = 200, description = "A page of keys.", body = Page<KeyView>), NotFound),
+//!     security(("adminToken" = ["keys.read"])),
+//! )]
+//! async fn list(…)
+//! ```
+//!
+//! - The first line of the doc comment is the summary, without a full stop; the rest is the description.
+//! - `security` is `("adminToken" = ["<permission>"])` with exactly one permission; `("edgeSignature" = [])` or the like for what an
+//!   edge signs; `()` for everybody, which a test allows to a few paths by name.
+//! - `responses` lists the answer of success and the failures that are the operation's own, by their names in
+//!   [`crate::openapi::answers`] (`Conflict`; `NotFound` for an id in body or query). What follows from the extractors is
+//!   added to every operation: 401, 403 and 503 by the permission, 404 by an id in the path, 422 by a query string, 400, 413,
+//!   415 and 422 by a body.
+//! - `request_body(content = …, examples(…))`: the examples are sent to a real server by a test, which must accept them.
+//!   Answers need none: theirs are composed from the examples of their members.
+//! - Types derive `ToSchema`, query strings `IntoParams`. A name must be the type's alone: of two schemas with one name
+//!   the second is lost; views go by `#[schema(as = Key)]`. Bounds come from the constants of the checks:
+//!   `#[schema(value_type = KeyName)]` names a value that [`crate::openapi::schema`] describes with them; those of many
+//!   resources are in [`crate::openapi::names`]. With `value_type`, a field read by `given` is `T`, one that may be `null` is
+//!   `Option<T>`; of an answer, `Option<T>` with `required`.
 
 mod accounts;
 mod apis;
+mod docs;
 mod edge_usage;
 mod explain;
 mod health;
 mod keys;
+mod leaks;
 mod presets;
 
 use std::time::Duration;
@@ -13,37 +48,56 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
+use utoipa::openapi::OpenApi;
 
 use crate::error::ApiError;
 use crate::http::body::MAX_ADMIN_BODY;
-use crate::http::finish;
+use crate::http::finish::{self, Finish};
+use crate::openapi::Routes;
 use crate::state::AppState;
 
 /// The longest that a request may take, its body included.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The whole API.
-pub fn router(state: AppState) -> Router {
-    let v1 = Router::new()
+pub fn router(state: AppState, finish: Finish) -> Router {
+    let (routes, _) = routes().build();
+    let all = routes
+        .fallback(|| async { ApiError::NotFound("There is nothing at this path".to_owned()) })
+        .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed });
+    layered(all, TIMEOUT, finish).with_state(state)
+}
+
+/// The documentation of the whole API.
+pub fn document() -> OpenApi {
+    let (_, document) = routes().build();
+    document
+}
+
+fn routes() -> Routes {
+    let v1 = Routes::new()
         .merge(accounts::router())
         .merge(apis::router())
         .merge(keys::router())
         .merge(presets::router())
         .merge(explain::router())
+        .merge(leaks::router())
         .merge(edge_usage::router());
-    let all = Router::new()
+    Routes::new()
         .merge(health::router())
+        .merge(docs::router())
         .nest("/v1", v1)
-        .fallback(|| async { ApiError::NotFound("There is nothing at this path".to_owned()) })
-        .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed });
-    layered(all, TIMEOUT).with_state(state)
 }
 
 /// Puts around the routes what every request goes through; the last is the outermost.
-fn layered<S: Clone + Send + Sync + 'static>(routes: Router<S>, timeout: Duration) -> Router<S> {
+fn layered<S: Clone + Send + Sync + 'static>(
+    routes: Router<S>,
+    timeout: Duration,
+    finish: Finish,
+) -> Router<S> {
     routes
         .route_layer(from_fn(finish::note_route))
         .layer(DefaultBodyLimit::max(MAX_ADMIN_BODY))
@@ -52,7 +106,7 @@ fn layered<S: Clone + Send + Sync + 'static>(routes: Router<S>, timeout: Duratio
             timeout,
         ))
         .layer(CatchPanicLayer::new())
-        .layer(from_fn(finish::layer))
+        .layer(from_fn_with_state(finish, finish::layer))
 }
 
 #[cfg(test)]
@@ -74,7 +128,7 @@ mod tests {
             .route("/panics", get(panics))
             .route("/hangs", get(std::future::pending::<()>));
         let request = Request::get(path).body(Body::empty()).unwrap();
-        let app = layered(routes, Duration::from_millis(20));
+        let app = layered(routes, Duration::from_millis(20), Finish::default());
         let response = app.oneshot(request).await.unwrap();
         let status = response.status().as_u16();
         assert_eq!(

@@ -14,6 +14,8 @@ use tokio::time::timeout;
 use crate::bootstrap;
 use crate::clock::Clock;
 use crate::config::ServeConfig;
+use crate::http::finish::Finish;
+use crate::leaks::github;
 use crate::routes;
 use crate::state::AppState;
 use crate::store::Store;
@@ -51,17 +53,21 @@ impl Server {
         if config.sync.targets.is_empty() {
             tracing::warn!("no edge is configured: nothing is guarded yet");
         }
+        let finish = Finish {
+            behind_tls: config.behind_proxy,
+        };
         let state = AppState::new(
             store.clone(),
             clock,
             config.tag_secret,
             config.push_secret,
             propagation,
+            github::Keys::at(config.github_keys_url)?,
         );
         Ok(Self {
             listener,
             address,
-            router: routes::router(state),
+            router: routes::router(state, finish),
             store,
             pushers,
         })

@@ -6,6 +6,7 @@ use shared::Millis;
 use shared::secret::Secret;
 
 use crate::clock::Clock;
+use crate::leaks::github;
 use crate::store::{Change, Store};
 use crate::sync::Propagation;
 
@@ -19,6 +20,7 @@ struct Inner {
     tag_secret: Secret,
     push_secret: Secret,
     propagation: Propagation,
+    github_keys: github::Keys,
 }
 
 impl AppState {
@@ -29,6 +31,7 @@ impl AppState {
         tag_secret: Secret,
         push_secret: Secret,
         propagation: Propagation,
+        github_keys: github::Keys,
     ) -> Self {
         Self(Arc::new(Inner {
             store,
@@ -36,6 +39,7 @@ impl AppState {
             tag_secret,
             push_secret,
             propagation,
+            github_keys,
         }))
     }
 
@@ -57,6 +61,11 @@ impl AppState {
     /// Signs what the edges send and get.
     pub fn push_secret(&self) -> &Secret {
         &self.0.push_secret
+    }
+
+    /// What GitHub signs its reports with.
+    pub fn github_keys(&self) -> &github::Keys {
+        &self.0.github_keys
     }
 
     /// Begins a change of what the edges know.

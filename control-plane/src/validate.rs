@@ -6,6 +6,8 @@ use shared::record::MAX_LIST;
 
 use crate::error::{ApiError, FieldError};
 
+/// The longest name of an account, an API or a key, in characters.
+pub const MAX_NAME: usize = 100;
 /// The most mistakes that one answer names.
 const MAX_ERRORS: usize = 100;
 

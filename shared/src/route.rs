@@ -13,6 +13,10 @@ use self::tree::{Node, Segment};
 pub const MAX_ROUTES: usize = 1000;
 /// The highest cost of a route, in units.
 pub const MAX_COST: u32 = 100_000;
+/// The longest method of a route, in characters.
+pub const MAX_METHOD: usize = 32;
+/// The longest template of a path, in characters.
+pub const MAX_TEMPLATE: usize = 512;
 const ANY_METHOD: &str = "*";
 
 /// One row of an API's routes table.
@@ -229,7 +233,7 @@ impl Row {
 
 fn check(route: &Route) -> Result<(), String> {
     let method_fits = route.method == ANY_METHOD
-        || ((1..=32).contains(&route.method.len())
+        || ((1..=MAX_METHOD).contains(&route.method.len())
             && route
                 .method
                 .bytes()
@@ -237,8 +241,10 @@ fn check(route: &Route) -> Result<(), String> {
     if !method_fits {
         return Err("the method is an HTTP method in upper case, or *".into());
     }
-    if !route.path.starts_with('/') || route.path.len() > 512 {
-        return Err("the path begins with / and has at most 512 characters".into());
+    if !route.path.starts_with('/') || route.path.len() > MAX_TEMPLATE {
+        return Err(format!(
+            "the path begins with / and has at most {MAX_TEMPLATE} characters"
+        ));
     }
     // The literal part must be in the form that requests are brought to, or it could never match.
     let literal = route.path.replace(['{', '}', '*'], "");

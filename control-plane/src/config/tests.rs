@@ -12,7 +12,7 @@ fn args(more: &[&str]) -> ServeArgs {
     }
     all.extend(more);
     match Cli::try_parse_from(all).unwrap().command {
-        Command::Serve(args) => args,
+        Command::Serve(args) => *args,
         other => panic!("{other:?}"),
     }
 }

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -16,16 +16,29 @@ use crate::error::{self, ApiError, Failure};
 /// The answer's header that holds the request's id.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The policy for answers that are no pages: nothing may run or be loaded, and nothing may frame them.
+const NO_CONTENT: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+/// A year.
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
+/// How answers are finished.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Finish {
+    /// Whether browsers come through a proxy that speaks TLS: they are told to come no other way.
+    pub behind_tls: bool,
+}
+
 /// Wraps a request. Must be outside of every other layer.
-pub async fn layer(request: Request, next: Next) -> Response {
+pub async fn layer(State(how): State<Finish>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = match entropy::draw() {
         Ok(bytes) => shared::id::request(&bytes),
         // Without randomness nothing secret can be made, but the failure still gets an answer.
-        Err(cause) => return finish(ApiError::Internal(cause).into_response(), "req_unknown"),
+        Err(cause) => return how.finish(ApiError::Internal(cause).into_response(), "req_unknown"),
     };
     let method = request.method().clone();
-    let response = finish(next.run(request).await, &id);
+    let response = how.finish(next.run(request).await, &id);
     log(&method, &response, &id, started);
     response
 }
@@ -59,31 +72,42 @@ fn log(method: &Method, response: &Response, id: &str, started: Instant) {
     }
 }
 
-fn finish(mut response: Response, id: &str) -> Response {
-    if let Some(failure) = response.extensions_mut().remove::<Failure>() {
-        if let Some(cause) = failure.cause {
-            tracing::error!(
-                request_id = id,
-                error = format!("{cause:#}"),
-                "request failed"
-            );
+impl Finish {
+    fn finish(self, mut response: Response, id: &str) -> Response {
+        if let Some(failure) = response.extensions_mut().remove::<Failure>() {
+            if let Some(cause) = failure.cause {
+                tracing::error!(
+                    request_id = id,
+                    error = format!("{cause:#}"),
+                    "request failed"
+                );
+            }
+            write(&mut response, failure.problem, id);
+        } else if is_bare_failure(&response) {
+            let problem = plain(response.status());
+            write(&mut response, problem, id);
         }
-        write(&mut response, failure.problem, id);
-    } else if is_bare_failure(&response) {
-        let problem = plain(response.status());
-        write(&mut response, problem, id);
+        let headers = response.headers_mut();
+        if let Ok(id) = HeaderValue::from_str(id) {
+            headers.insert(REQUEST_ID, id);
+        }
+        // Answers may hold a new key. What must not be so says it itself: the documentation is a page.
+        let defaults = [
+            (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+            (header::CONTENT_SECURITY_POLICY, NO_CONTENT),
+        ];
+        for (name, value) in defaults {
+            headers.entry(name).or_insert(value);
+        }
+        let nosniff = HeaderValue::from_static("nosniff");
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+        let no_referrer = HeaderValue::from_static("no-referrer");
+        headers.insert(header::REFERRER_POLICY, no_referrer);
+        if self.behind_tls {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+        }
+        response
     }
-    let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(id) {
-        headers.insert(REQUEST_ID, id);
-    }
-    // Answers may hold a new key.
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    response
 }
 
 fn write(response: &mut Response, problem: Problem, id: &str) {

@@ -4,12 +4,21 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use shared::Millis;
+use utoipa::ToSchema;
 
 use crate::http::params::{self, is_id};
+use crate::openapi::schema::schema;
 use crate::validate::Checks;
 
 const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 200;
+
+schema! {
+    /// How many rows the page has at most.
+    pub PageLimit = whole(1, MAX_LIMIT).default(Some(DEFAULT_LIMIT.into()));
+    /// The `nextCursor` of the page before; the first page has none.
+    pub Cursor = form("^[A-Za-z0-9_-]+$").examples(["MTgwMDAwMDAwMDAwMC5rZXlfNmZKcTgxTm4wc1B6NWNHaFIyV2E"]);
+}
 
 /// Which page is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,12 +97,13 @@ impl PageRequest {
 }
 
 /// One page of a list.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Page<T> {
     /// The rows.
     pub data: Vec<T>,
     /// Gives the next page; `null` on the last.
+    #[schema(required, value_type = Option<Cursor>)]
     pub next_cursor: Option<String>,
 }
 

@@ -1,72 +1,98 @@
 //! `/v1/accounts`: the tree of accounts.
 
-use axum::Router;
 use axum::extract::State;
-use axum::routing::get;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use shared::account::MAX_DEPTH;
 use shared::token::{MAX_PREFIX, is_prefix};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::routes;
 
 use crate::auth::Admin;
 use crate::bootstrap::fresh_account_id;
 use crate::error::ApiError;
-use crate::http::body::{Body, Reply, given};
-use crate::http::page::{Page, PageRequest, Position};
+use crate::http::body::{Body, Done, Reply, given};
+use crate::http::page::{Cursor, Page, PageLimit, PageRequest, Position};
 use crate::http::params::{Id, Params};
+use crate::openapi::Routes;
+use crate::openapi::answers::{Conflict, NotFound};
+use crate::openapi::names::{AccountId, Name, Version};
+use crate::openapi::schema::schema;
 use crate::state::AppState;
 use crate::store::accounts::{self, Account};
 use crate::timestamp::Timestamp;
-use crate::validate::Checks;
-
-const MAX_NAME: usize = 100;
+use crate::validate::{Checks, MAX_NAME};
 
 /// The routes.
-pub fn router() -> Router<AppState> {
-    Router::new()
-        .route("/accounts", get(list).post(create))
-        .route("/accounts/{id}", get(show).patch(update).delete(remove))
+pub fn router() -> Routes {
+    Routes::new()
+        .with(routes!(list, create))
+        .with(routes!(show, update, remove))
 }
 
-#[derive(Debug, Deserialize)]
+schema! {
+    /// What tokens begin with: a lower-case letter, then lower-case letters and digits.
+    TokenPrefix = form("^[a-z][a-z0-9]*$").max_length(Some(MAX_PREFIX)).examples(["kw"]);
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct CreateAccount {
+    #[schema(value_type = Name)]
     name: String,
     /// The account above; the token's own by default.
+    #[schema(value_type = AccountId)]
     #[serde(default, deserialize_with = "given")]
     parent_id: Option<String>,
     /// What its keys' tokens begin with; the parent's by default.
+    #[schema(value_type = TokenPrefix)]
     #[serde(default, deserialize_with = "given")]
     token_prefix: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+/// What is given replaces what there was.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct PatchAccount {
+    #[schema(value_type = Name)]
     #[serde(default, deserialize_with = "given")]
     name: Option<String>,
+    /// What its keys' tokens begin with, from the next one on.
+    #[schema(value_type = TokenPrefix)]
     #[serde(default, deserialize_with = "given")]
     token_prefix: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ListAccounts {
+    /// Only the accounts right below this one.
+    #[param(value_type = Option<AccountId>)]
     parent: Option<String>,
+    #[param(value_type = Option<PageLimit>)]
     limit: Option<String>,
+    #[param(value_type = Option<Cursor>)]
     cursor: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+/// An account.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Account)]
 #[serde(rename_all = "camelCase")]
 struct AccountView {
+    #[schema(value_type = AccountId)]
     id: String,
-    /// `null` for the topmost account that the caller sees.
+    /// The account above; `null` for the topmost account that the caller sees.
+    #[schema(required, value_type = Option<AccountId>)]
     parent_id: Option<String>,
+    #[schema(value_type = Name)]
     name: String,
+    /// What its keys' tokens begin with.
+    #[schema(value_type = TokenPrefix)]
     token_prefix: String,
     created_at: Timestamp,
     updated_at: Timestamp,
+    #[schema(value_type = Version)]
     version: u64,
 }
 
@@ -84,12 +110,23 @@ impl AccountView {
     }
 }
 
-#[derive(Debug, Serialize)]
+/// An account after a change.
+#[derive(Debug, Serialize, ToSchema)]
 struct ChangedAccount {
     account: AccountView,
+    /// Whether every edge has it.
     propagated: bool,
 }
 
+/// List accounts
+///
+/// The caller's account and those below it, newest first.
+#[utoipa::path(
+    get, path = "/accounts", operation_id = "listAccounts", tag = "Accounts",
+    params(ListAccounts),
+    responses((status = 200, description = "A page of accounts.", body = Page<AccountView>), NotFound),
+    security(("adminToken" = ["accounts.read"])),
+)]
 async fn list(
     State(state): State<AppState>,
     admin: Admin,
@@ -113,6 +150,13 @@ async fn list(
     Ok(Reply::ok(page))
 }
 
+/// Show an account
+#[utoipa::path(
+    get, path = "/accounts/{id}", operation_id = "showAccount", tag = "Accounts",
+    params(("id" = AccountId, Path)),
+    responses((status = 200, description = "The account.", body = AccountView)),
+    security(("adminToken" = ["accounts.read"])),
+)]
 async fn show(
     State(state): State<AppState>,
     admin: Admin,
@@ -125,6 +169,17 @@ async fn show(
     Ok(Reply::ok(AccountView::of(account, &admin)))
 }
 
+/// Create an account
+#[utoipa::path(
+    post, path = "/accounts", operation_id = "createAccount", tag = "Accounts",
+    request_body(content = CreateAccount, examples(
+        ("smallest" = (summary = "Below the caller's own account", value = json!({"name": "Acme"}))),
+        ("full" = (summary = "With tokens that begin with its own name",
+            value = json!({"name": "Acme Europe", "parentId": "acc_00000000", "tokenPrefix": "acme"}))),
+    )),
+    responses((status = 201, description = "The account is there.", body = ChangedAccount), NotFound, Conflict),
+    security(("adminToken" = ["accounts.write"])),
+)]
 async fn create(
     State(state): State<AppState>,
     admin: Admin,
@@ -164,6 +219,16 @@ async fn create(
     }))
 }
 
+/// Change an account
+#[utoipa::path(
+    patch, path = "/accounts/{id}", operation_id = "updateAccount", tag = "Accounts",
+    params(("id" = AccountId, Path)),
+    request_body(content = PatchAccount, examples(
+        ("rename" = (summary = "Another name", value = json!({"name": "Acme Inc."}))),
+    )),
+    responses((status = 200, description = "The account as it is now.", body = ChangedAccount)),
+    security(("adminToken" = ["accounts.write"])),
+)]
 async fn update(
     State(state): State<AppState>,
     admin: Admin,
@@ -192,11 +257,20 @@ async fn update(
     }))
 }
 
+/// Delete an account
+///
+/// It must be empty, and not the account of the token in use.
+#[utoipa::path(
+    delete, path = "/accounts/{id}", operation_id = "deleteAccount", tag = "Accounts",
+    params(("id" = AccountId, Path)),
+    responses((status = 200, description = "The account is gone.", body = Done), Conflict),
+    security(("adminToken" = ["accounts.write"])),
+)]
 async fn remove(
     State(state): State<AppState>,
     admin: Admin,
     Id(id): Id,
-) -> Result<Reply<Value>, ApiError> {
+) -> Result<Reply<Done>, ApiError> {
     let mut change = state.change().await?;
     let mut account = accounts::find(change.conn(), &admin.account, &id)
         .await?
@@ -215,7 +289,7 @@ async fn remove(
     accounts::update(change.conn(), &account).await?;
     change.publish_account(&account).await?;
     let propagated = state.commit(change).await?;
-    Ok(Reply::ok(json!({"propagated": propagated})))
+    Ok(Reply::ok(Done { propagated }))
 }
 
 fn check_prefix(checks: &mut Checks, prefix: Option<&str>) {

@@ -4,18 +4,20 @@ mod input;
 mod upstream;
 mod view;
 
-use axum::Router;
 use axum::extract::State;
-use axum::routing::get;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::routes;
 
 use crate::auth::Admin;
 use crate::entropy;
 use crate::error::ApiError;
-use crate::http::body::{Body, Reply};
-use crate::http::page::{Page, PageRequest, Position};
+use crate::http::body::{Body, Done, Reply};
+use crate::http::page::{Cursor, Page, PageLimit, PageRequest, Position};
 use crate::http::params::{Id, Params};
+use crate::openapi::Routes;
+use crate::openapi::answers::{Conflict, NotFound};
+use crate::openapi::names::{AccountId, ApiId};
 use crate::state::AppState;
 use crate::store::apis::{self, Api, ApiSettings};
 use crate::store::{Change, accounts};
@@ -24,26 +26,42 @@ use input::{CreateApi, PatchApi};
 use view::ApiView;
 
 /// The routes.
-pub fn router() -> Router<AppState> {
-    Router::new()
-        .route("/apis", get(list).post(create))
-        .route("/apis/{id}", get(show).patch(update).delete(remove))
+pub fn router() -> Routes {
+    Routes::new()
+        .with(routes!(list, create))
+        .with(routes!(show, update, remove))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ListApis {
+    /// Only APIs of this account.
+    #[param(value_type = Option<AccountId>)]
     account: Option<String>,
+    #[param(value_type = Option<PageLimit>)]
     limit: Option<String>,
+    #[param(value_type = Option<Cursor>)]
     cursor: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+/// An API after a change.
+#[derive(Debug, Serialize, ToSchema)]
 struct ChangedApi {
     api: ApiView,
+    /// Whether every edge has it.
     propagated: bool,
 }
 
+/// List APIs
+///
+/// Those of the caller's account and of the accounts below it, newest first.
+#[utoipa::path(
+    get, path = "/apis", operation_id = "listApis", tag = "APIs",
+    params(ListApis),
+    responses((status = 200, description = "A page of APIs.", body = Page<ApiView>), NotFound),
+    security(("adminToken" = ["apis.read"])),
+)]
 async fn list(
     State(state): State<AppState>,
     admin: Admin,
@@ -66,6 +84,13 @@ async fn list(
     Ok(Reply::ok(page.page(rows, position, ApiView::of)))
 }
 
+/// Show an API
+#[utoipa::path(
+    get, path = "/apis/{id}", operation_id = "showApi", tag = "APIs",
+    params(("id" = ApiId, Path)),
+    responses((status = 200, description = "The API.", body = ApiView)),
+    security(("adminToken" = ["apis.read"])),
+)]
 async fn show(
     State(state): State<AppState>,
     admin: Admin,
@@ -78,6 +103,42 @@ async fn show(
     Ok(Reply::ok(ApiView::of(api)))
 }
 
+/// Create an API
+///
+/// No two APIs answer for the same host.
+#[utoipa::path(
+    post, path = "/apis", operation_id = "createApi", tag = "APIs",
+    request_body(content = CreateApi, examples(
+        ("smallest" = (summary = "One host, no routes open", value = json!({
+            "name": "Orders",
+            "endpoints": [{"host": "orders.example.com", "environment": "production"}],
+            "upstream": "https://orders.internal:8443",
+        }))),
+        ("full" = (summary = "Two environments, routes, browsers", value = json!({
+            "name": "Customers",
+            "accountId": "acc_00000000",
+            "endpoints": [
+                {"host": "api.example.com", "environment": "production"},
+                {"host": "*.preview.example.com", "environment": "preview", "code": "prev",
+                 "upstream": "https://preview.internal"},
+            ],
+            "upstream": "https://api.internal:8443/base",
+            "upstreamTimeoutMs": 10000,
+            "routes": [
+                {"method": "GET", "path": "/v1/customers/{customerId}", "permission": "customers.read",
+                 "resource": {"kind": "customer", "param": "customerId"}},
+                {"method": "POST", "path": "/v1/accounts/{account}/exports", "permission": "exports.create",
+                 "cost": 50, "accountParam": "account"},
+            ],
+            "unlisted": "closed",
+            "cors": {"allowedOrigins": ["https://app.example.com"], "exposedHeaders": ["X-Total"],
+                     "allowCredentials": true, "maxAgeSeconds": 3600},
+            "onGuardFailure": "refuse",
+        }))),
+    )),
+    responses((status = 201, description = "The API is guarded.", body = ChangedApi), NotFound, Conflict),
+    security(("adminToken" = ["apis.write"])),
+)]
 async fn create(
     State(state): State<AppState>,
     admin: Admin,
@@ -115,6 +176,16 @@ async fn create(
     }))
 }
 
+/// Change an API
+#[utoipa::path(
+    patch, path = "/apis/{id}", operation_id = "updateApi", tag = "APIs",
+    params(("id" = ApiId, Path)),
+    request_body(content = PatchApi, examples(
+        ("upstream" = (summary = "Another upstream", value = json!({"upstream": "https://new.internal"}))),
+    )),
+    responses((status = 200, description = "The API as it is now.", body = ChangedApi), Conflict),
+    security(("adminToken" = ["apis.write"])),
+)]
 async fn update(
     State(state): State<AppState>,
     admin: Admin,
@@ -140,11 +211,18 @@ async fn update(
     }))
 }
 
+/// Delete an API
+#[utoipa::path(
+    delete, path = "/apis/{id}", operation_id = "deleteApi", tag = "APIs",
+    params(("id" = ApiId, Path)),
+    responses((status = 200, description = "The API is gone.", body = Done)),
+    security(("adminToken" = ["apis.write"])),
+)]
 async fn remove(
     State(state): State<AppState>,
     admin: Admin,
     Id(id): Id,
-) -> Result<Reply<Value>, ApiError> {
+) -> Result<Reply<Done>, ApiError> {
     let mut change = state.change().await?;
     let mut api = apis::find(change.conn(), &admin.account, &id)
         .await?
@@ -156,7 +234,7 @@ async fn remove(
     apis::claim_hosts(change.conn(), &api.id, &[]).await?;
     change.publish_api(&api).await?;
     let propagated = state.commit(change).await?;
-    Ok(Reply::ok(json!({"propagated": propagated})))
+    Ok(Reply::ok(Done { propagated }))
 }
 
 async fn claim_hosts(change: &mut Change, api: &Api) -> Result<(), ApiError> {

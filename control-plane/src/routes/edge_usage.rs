@@ -1,14 +1,17 @@
 //! `/v1/edge/usage`: the guards report what they counted. Signed with the push secret.
 
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::HeaderMap;
-use axum::routing::post;
 use shared::message::{MAX_USAGE_ROWS, UsageBatch, UsageReceipt};
 use shared::webhook::{self, ID_HEADER, SIGNATURE_HEADER, SignedHeaders, TIMESTAMP_HEADER};
+use utoipa_axum::router::UtoipaMethodRouterExt;
+use utoipa_axum::routes;
 
 use crate::error::ApiError;
 use crate::http::body::{self, Reply};
+use crate::openapi::Routes;
+use crate::openapi::answers::{Unauthorized, Unavailable};
+use crate::openapi::schema::schema;
 use crate::state::AppState;
 use crate::store::usage::{self, Taken};
 use crate::validate::Checks;
@@ -17,16 +20,64 @@ use crate::validate::Checks;
 const MAX_BODY: usize = 4 * 1024 * 1024;
 /// The longest id or code in a batch, in bytes: more than any that an edge makes.
 const MAX_NAME: usize = 128;
+const MAX_SEQ: u64 = (u32::MAX as u64) << 20;
 
 /// The routes.
-pub fn router() -> Router<AppState> {
-    Router::new().route(
-        "/edge/usage",
-        post(take).layer(DefaultBodyLimit::max(MAX_BODY)),
-    )
+pub fn router() -> Routes {
+    Routes::new().with(routes!(take).layer(DefaultBodyLimit::max(MAX_BODY)))
 }
 
+schema! {
+    /// An id or a code.
+    NameText = text(0, MAX_NAME);
+    /// Minutes since the Unix epoch, when the requests arrived.
+    Minute = count();
+    /// First digit of the status that the callers got.
+    Class = whole(1, 5);
+    /// The batch's number: counts up from 1.
+    Seq = count().minimum(Some(1_u32)).maximum(Some(MAX_SEQ as usize));
+    /// Milliseconds since the Unix epoch.
+    LastAt = count();
+    /// What was counted of a key in a minute.
+    UsageRow = object([
+        ("key", of::<NameText>(), true),
+        ("api", of::<NameText>(), true),
+        ("minute", of::<Minute>(), true),
+        ("code", of::<NameText>(), true),
+        ("class", of::<Class>(), true),
+        ("count", count().into(), true),
+        ("cost", count().into(), true),
+        ("latencyMs", count().into(), false),
+        ("lastAt", of::<LastAt>(), false),
+    ]).additional_properties(OPEN);
+    /// What a guard counted. Members that are not known are let be: an edge may be newer.
+    Batch = object([
+        ("guard", text(1, MAX_NAME).into(), true),
+        ("account", of::<NameText>(), true),
+        ("seq", of::<Seq>(), true),
+        ("rows", list::<UsageRow>(MAX_USAGE_ROWS).into(), true),
+    ]).additional_properties(OPEN);
+    /// The batch is kept, or was before.
+    Receipt = object([("seq", of::<Seq>(), true)]);
+}
+
+/// Report usage
+///
 /// Counts a batch once. A repeated one is answered like the first, so that a guard whose answer got lost goes on.
+#[utoipa::path(
+    post, path = "/edge/usage", operation_id = "reportUsage", tag = "Edge",
+    params(
+        ("webhook-id" = String, Header, description = "The delivery's id."),
+        ("webhook-timestamp" = String, Header, description = "When it was signed, in seconds since the Unix epoch."),
+    ),
+    request_body(content = Batch, example = json!({
+        "guard": "g_5f0c", "account": "acc_00000000", "seq": 1,
+        "rows": [{"key": "key_6fJq81Nn0sPz5cGhR2Wa", "api": "api_p7Rb2mXv81KqLs0d", "minute": 30000000, "code": "ok",
+                  "class": 2, "count": 12, "cost": 12, "latencyMs": 340, "lastAt": 1800000001500u64}],
+    })),
+    responses((status = 200, description = "The batch is kept.", body = Receipt), Unauthorized, Unavailable),
+    security(("edgeSignature" = [])),
+)]
 async fn take(
     State(state): State<AppState>,
     request: Request,
@@ -77,7 +128,7 @@ fn check(batch: &UsageBatch) -> Result<(), ApiError> {
     if batch.guard.is_empty() {
         checks.fail("guard", "is needed");
     }
-    if !(1..=u64::from(u32::MAX) << 20).contains(&batch.seq) {
+    if !(1..=MAX_SEQ).contains(&batch.seq) {
         checks.fail("seq", "counts up from 1");
     }
     if batch.rows.len() > MAX_USAGE_ROWS {

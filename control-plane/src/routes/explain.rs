@@ -3,21 +3,28 @@
 use std::net::IpAddr;
 
 use crate::http::token_text::TokenText;
-use axum::Router;
 use axum::extract::State;
-use axum::routing::post;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use shared::denial::{Denial, InvalidKey};
+use shared::credential::MAX_CREDENTIAL;
+use shared::denial::{CODES, Denial, InvalidKey};
+use shared::path::MAX_PATH;
 use shared::record::{Endpoint, KeyRecord};
-use shared::route::RouteTable;
+use shared::route::{MAX_COST, RouteTable};
 use shared::token::{KeyHash, ParsedToken, TagSecrets, TokenError};
 use shared::{credential, host, path};
+
+use utoipa::ToSchema;
+use utoipa_axum::routes;
 
 use crate::auth::Admin;
 use crate::error::ApiError;
 use crate::explain::{Request, Step, Trace, unknown_key};
 use crate::http::body::{Body, Reply, given};
+use crate::openapi::Routes;
+use crate::openapi::answers::NotFound;
+use crate::openapi::names::KeyId;
+use crate::openapi::schema::schema;
 use crate::state::AppState;
 use crate::store::key_list::{self, KeyStatus};
 use crate::store::keys::{self, Key};
@@ -25,62 +32,100 @@ use crate::store::{Conn, accounts, apis};
 use crate::timestamp::Timestamp;
 use crate::validate::Checks;
 
-/// The longest host, origin or method that is looked at, in bytes.
+/// The longest host or origin that is looked at, in bytes.
 const MAX_HEADER: usize = 512;
+const MAX_METHOD: usize = 32;
 
 /// The route.
-pub fn router() -> Router<AppState> {
-    Router::new().route("/explain", post(explain))
+pub fn router() -> Routes {
+    Routes::new().with(routes!(explain))
 }
 
-/// A request to the edge, described.
-#[derive(Debug, Deserialize)]
+schema! {
+    /// A host, with its port if it has one.
+    Host = text(1, MAX_HEADER).examples(["api.example.com"]);
+    /// A token.
+    TokenSchema = text(1, MAX_CREDENTIAL);
+    /// An HTTP method.
+    MethodText = text(1, MAX_METHOD).examples(["GET"]);
+    /// A path, with the query or without.
+    PathText = text(1, MAX_PATH).examples(["/v1/customers/c_9"]);
+    /// An origin, as browsers send it.
+    OriginHeader = text(0, MAX_HEADER).examples(["https://app.example.com"]);
+    /// An IPv4 or IPv6 address.
+    Address = text(2, 45).examples(["203.0.113.7"]);
+    /// The status that callers get.
+    StatusNumber = whole(400, 599).examples([403]);
+    /// The refusal's code.
+    CodeWord = word(&CODES.map(|code| (code, ())));
+    /// What a request costs, in units.
+    CostUnits = whole(1, MAX_COST).examples([1]);
+}
+
+/// A request to the edge, described: by the key's id, or by the token as presented, or without either.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = DescribedRequest)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Described {
     /// The guarded host, with its port if it has one.
+    #[schema(value_type = Host)]
     host: String,
     /// The key; its current token is taken to be presented.
+    #[schema(value_type = KeyId)]
     #[serde(default, deserialize_with = "given")]
     key_id: Option<String>,
     /// The token as presented. It is neither kept nor logged.
+    #[schema(value_type = TokenSchema)]
     #[serde(default, deserialize_with = "given")]
     token: Option<TokenText>,
     /// `GET` by default.
+    #[schema(value_type = MethodText)]
     #[serde(default, deserialize_with = "given")]
     method: Option<String>,
     /// With the query or without; `/` by default.
+    #[schema(value_type = PathText)]
     #[serde(default, deserialize_with = "given")]
     path: Option<String>,
     /// The `Origin` header.
+    #[schema(value_type = OriginHeader)]
     #[serde(default, deserialize_with = "given")]
     origin: Option<String>,
     /// The client's address.
+    #[schema(value_type = Address)]
     #[serde(default, deserialize_with = "given")]
     ip: Option<String>,
     /// When; now by default.
+    #[schema(value_type = Timestamp)]
     #[serde(default, deserialize_with = "given")]
     at: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+/// What a request comes to, and why.
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Explanation {
     /// Whether it passes, its quota aside.
     allowed: bool,
-    /// What callers are answered.
+    /// What callers are answered; `null` when it passes.
+    #[schema(required)]
     refusal: Option<RefusalView>,
     /// When it is taken to happen.
     at: Timestamp,
-    /// What it costs, in units, once its route is known.
+    /// What it costs, in units; `null` when it did not come so far.
+    #[schema(required, value_type = Option<CostUnits>)]
     cost: Option<u32>,
     /// Every step, in the order in which the edge takes them.
     steps: Vec<Step>,
 }
 
-#[derive(Debug, Serialize)]
+/// A refusal, as callers see it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ExplainedRefusal)]
 #[serde(rename_all = "camelCase")]
 struct RefusalView {
+    #[schema(value_type = StatusNumber)]
     status: u16,
+    #[schema(value_type = CodeWord)]
     code: &'static str,
     title: &'static str,
     detail: String,
@@ -110,7 +155,7 @@ impl Described {
             }
         }
         let method = self.method.map_or("GET".to_owned(), |m| m.to_uppercase());
-        if method.len() > 32 || !shared::cors::is_token(&method) {
+        if method.len() > MAX_METHOD || !shared::cors::is_token(&method) {
             checks.fail("method", "an HTTP method");
         }
         let path = self.path.unwrap_or_else(|| "/".to_owned());
@@ -137,6 +182,23 @@ impl Described {
     }
 }
 
+/// Explain a request
+///
+/// Takes the steps that the edge takes, in its order, and tells what each of them saw. Steps after the one that refuses are
+/// shown too, once API and key are known. What is left of a quota only the edge knows.
+#[utoipa::path(
+    post, path = "/explain", operation_id = "explainRequest", tag = "Keys",
+    request_body(content = Described, examples(
+        ("keyless" = (summary = "Without a credential", value = json!({"host": "api.example.com"}))),
+        ("token" = (summary = "By its token", value = json!({
+            "host": "api.example.com", "method": "GET", "path": "/v1/customers/c_9?page=2",
+            "token": "kw_prod_sk_Ab3xT0kenThatWasPresented", "origin": "https://app.example.com",
+            "ip": "203.0.113.7", "at": "2027-01-31T09:30:00Z",
+        }))),
+    )),
+    responses((status = 200, description = "Every step.", body = Explanation), NotFound),
+    security(("adminToken" = ["keys.read"])),
+)]
 async fn explain(
     State(state): State<AppState>,
     admin: Admin,

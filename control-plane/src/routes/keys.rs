@@ -6,20 +6,21 @@ mod list;
 mod usage;
 mod view;
 
-use axum::Router;
 use axum::extract::State;
-use axum::routing::{get, post};
-use serde_json::{Value, json};
 use shared::account::locator_of;
 use shared::record::KeyState;
 use shared::token::Token;
+use utoipa_axum::routes;
 
 use crate::auth::Admin;
 use crate::entropy;
 use crate::environment::Environment;
 use crate::error::ApiError;
-use crate::http::body::{Body, Reply};
+use crate::http::body::{Body, Done, Reply};
 use crate::http::params::Id;
+use crate::openapi::Routes;
+use crate::openapi::answers::NotFound;
+use crate::openapi::names::KeyId;
 use crate::state::AppState;
 use crate::store::accounts::{self, Account};
 use crate::store::keys::{self, Key};
@@ -28,17 +29,45 @@ use crate::validate::Checks;
 use input::{CreateKey, PatchKey};
 use view::{ChangedKey, KeyView, NewToken};
 
+pub use input::PresetName;
+pub use view::LimitsSchema;
+
 /// The routes.
-pub fn router() -> Router<AppState> {
-    Router::new()
-        .route("/keys", get(list::list).post(create))
-        .route("/keys/{id}", get(show).patch(update).delete(remove))
-        .route("/keys/{id}/rotate", post(lifecycle::rotate))
-        .route("/keys/{id}/revoke", post(lifecycle::revoke))
-        .route("/keys/{id}/reactivate", post(lifecycle::reactivate))
-        .route("/keys/{id}/usage", get(usage::show))
+pub fn router() -> Routes {
+    Routes::new()
+        .with(routes!(list::list, create))
+        .with(routes!(show, update, remove))
+        .with(routes!(lifecycle::rotate))
+        .with(routes!(lifecycle::revoke))
+        .with(routes!(lifecycle::reactivate))
+        .with(routes!(usage::show))
 }
 
+/// Create a key
+///
+/// The answer holds the token: it is shown this once. The key works at the edges as soon as the answer is there.
+#[utoipa::path(
+    post, path = "/keys", operation_id = "createKey", tag = "Keys",
+    request_body(content = CreateKey, examples(
+        ("smallest" = (summary = "60 requests a minute, no permissions", value = json!({"name": "Mobile app"}))),
+        ("full" = (summary = "Bound in every way", value = json!({
+            "name": "Partner integration",
+            "accountId": "acc_00000000",
+            "environment": "staging",
+            "permissions": ["customers.read", "orders.*"],
+            "resources": ["customer:c_9"],
+            "allowedOrigins": ["https://app.example.com", "https://*.example.com"],
+            "allowMissingOrigin": true,
+            "allowedIps": ["203.0.113.0/24", "2001:db8::/32"],
+            "rateLimits": {"preset": "production", "requestsPerMinute": 250, "requestsPerDay": null},
+            "enforcement": "strict",
+            "expiresIn": "90d",
+            "metadata": {"plan": "gold"},
+        }))),
+    )),
+    responses((status = 201, description = "The key is there.", body = NewToken), NotFound),
+    security(("adminToken" = ["keys.write"])),
+)]
 async fn create(
     State(state): State<AppState>,
     admin: Admin,
@@ -69,6 +98,7 @@ async fn create(
         updated_at: change.now(),
         last_used_at: None,
         usage_count: 0,
+        leak: None,
     };
     keys::insert(change.conn(), &key).await?;
     keys::set_credential(change.conn(), &key.id, &token.hash(), None).await?;
@@ -77,6 +107,13 @@ async fn create(
     Ok(Reply::created(changed.with_token(&token)))
 }
 
+/// Show a key
+#[utoipa::path(
+    get, path = "/keys/{id}", operation_id = "showKey", tag = "Keys",
+    params(("id" = KeyId, Path)),
+    responses((status = 200, description = "The key.", body = KeyView)),
+    security(("adminToken" = ["keys.read"])),
+)]
 async fn show(
     State(state): State<AppState>,
     admin: Admin,
@@ -90,6 +127,18 @@ async fn show(
     Ok(Reply::ok(KeyView::of(key, status)))
 }
 
+/// Change a key
+#[utoipa::path(
+    patch, path = "/keys/{id}", operation_id = "updateKey", tag = "Keys",
+    params(("id" = KeyId, Path)),
+    request_body(content = PatchKey, examples(
+        ("limits" = (summary = "Another limit of a minute, none of a day",
+            value = json!({"rateLimits": {"requestsPerMinute": 120, "requestsPerDay": null}}))),
+        ("endless" = (summary = "No end", value = json!({"expiresAt": null}))),
+    )),
+    responses((status = 200, description = "The key as it is now.", body = ChangedKey)),
+    security(("adminToken" = ["keys.write"])),
+)]
 async fn update(
     State(state): State<AppState>,
     admin: Admin,
@@ -104,17 +153,25 @@ async fn update(
     Ok(Reply::ok(commit(&state, change, key).await?))
 }
 
-/// Leaves a tombstone: the row stays for its history, and the edges are told that the key is gone.
+/// Delete a key
+///
+/// Its usage stays; the edges are told that the key is gone.
+#[utoipa::path(
+    delete, path = "/keys/{id}", operation_id = "deleteKey", tag = "Keys",
+    params(("id" = KeyId, Path)),
+    responses((status = 200, description = "The key is gone.", body = Done)),
+    security(("adminToken" = ["keys.write"])),
+)]
 async fn remove(
     State(state): State<AppState>,
     admin: Admin,
     Id(id): Id,
-) -> Result<Reply<Value>, ApiError> {
+) -> Result<Reply<Done>, ApiError> {
     let (mut change, mut key) = begin(&state, &admin, &id).await?;
     key.state = KeyState::Deleted;
     save(&mut change, &mut key).await?;
     let propagated = state.commit(change).await?;
-    Ok(Reply::ok(json!({"propagated": propagated})))
+    Ok(Reply::ok(Done { propagated }))
 }
 
 /// Begins a change of a key that exists and is within reach.

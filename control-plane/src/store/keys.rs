@@ -12,6 +12,7 @@ use shared::resource::ResourceScope;
 use shared::token::{Hints, KeyHash};
 
 use crate::environment::Environment;
+use crate::leaks::Finding;
 use crate::store::{Conn, FromRow, Row, from_db, query, time_from_db, to_db, to_json};
 
 /// A key.
@@ -39,6 +40,19 @@ pub struct Key {
     pub last_used_at: Option<Millis>,
     /// How often it was presented, refusals included.
     pub usage_count: u64,
+    /// Where a token of it was found in public, the last time.
+    pub leak: Option<Leak>,
+}
+
+/// A token that was found in public.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leak {
+    /// When it was told.
+    pub at: Millis,
+    /// By whom.
+    pub source: String,
+    /// Where it was found.
+    pub url: Option<String>,
 }
 
 /// What an admin sets of a key, at its making and later.
@@ -112,6 +126,16 @@ impl FromRow for Key {
             updated_at: from_db(row.get("updated_at")?),
             last_used_at: time_from_db(row.get("last_used_at")?),
             usage_count: from_db(row.get("usage_count")?),
+            leak: match time_from_db(row.get("leaked_at")?) {
+                None => None,
+                Some(at) => Some(Leak {
+                    at,
+                    source: row
+                        .get::<Option<String>>("leak_source")?
+                        .unwrap_or_default(),
+                    url: row.get("leak_url")?,
+                }),
+            },
         })
     }
 }
@@ -259,6 +283,37 @@ pub async fn find_with_deleted(
     .bind(id)
     .fetch_optional(conn)
     .await
+}
+
+/// The key that has a token with this hash, in whatever account; a deleted one, too.
+///
+/// # Errors
+/// When the row can't be read.
+pub async fn by_hash_anywhere(conn: &mut Conn, hash: &KeyHash) -> sqlx::Result<Option<Key>> {
+    query("select k.* from key_hashes h join keys k on k.id = h.key_id where h.hash = $1")
+        .bind(hash.to_hex())
+        .fetch_optional(conn)
+        .await
+}
+
+/// Notes that a token of a key was found in public.
+///
+/// # Errors
+/// When the row can't be written.
+pub async fn note_leak(
+    conn: &mut Conn,
+    key_id: &str,
+    finding: Finding<'_>,
+    at: Millis,
+) -> sqlx::Result<()> {
+    query("update keys set leaked_at = $2, leak_source = $3, leak_url = $4 where id = $1")
+        .bind(key_id)
+        .bind(to_db(at))
+        .bind(finding.source)
+        .bind(finding.url)
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// The key that has a token with this hash, if its account is `holder` or below it; a deleted one, too.

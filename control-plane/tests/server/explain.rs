@@ -43,6 +43,12 @@ fn with(base: &Value, name: &str, value: Value) -> Value {
     changed
 }
 
+/// A token with another last character.
+fn mistyped(token: &str) -> String {
+    let (most, last) = token.split_at(token.len() - 1);
+    format!("{most}{}", if last == "0" { "1" } else { "0" })
+}
+
 fn outcome<'a>(explanation: &'a Value, step: &str) -> &'a Value {
     let steps = explanation["steps"].as_array().unwrap();
     let found = steps.iter().find(|s| s["step"] == step);
@@ -189,7 +195,7 @@ async fn a_presented_token_is_judged_and_told_to_nobody() {
     assert_eq!(told["allowed"], true, "{told}");
     assert!(!told.to_string().contains(&token));
 
-    let mistyped = format!("{}0", &token[..token.len() - 1]);
+    let mistyped = mistyped(&token);
     let told = app
         .post("/v1/explain", with(&request, "token", json!(mistyped)))
         .await

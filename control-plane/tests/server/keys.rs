@@ -26,7 +26,7 @@ async fn a_key_that_says_only_its_name_gets_the_defaults() {
             "rateLimits": {"requestsPerMinute": 60, "requestsPerHour": null, "requestsPerDay": null},
             "enforcement": "leased", "expiresAt": null,
             "createdAt": "2027-01-15T08:00:00.000Z", "updatedAt": "2027-01-15T08:00:00.000Z",
-            "lastUsedAt": null, "usageCount": 0, "metadata": {}, "version": key["version"],
+            "lastUsedAt": null, "usageCount": 0, "metadata": {}, "leak": null, "version": key["version"],
         })
     );
     assert_eq!(made["propagated"], false);

@@ -14,6 +14,7 @@ mod key_lifecycle;
 mod key_lists;
 mod key_usage;
 mod keys;
+mod leaks;
 mod presets;
 mod push;
 mod push_retries;

@@ -2,7 +2,8 @@
 
 use reqwest::Url;
 
-const MAX_LENGTH: usize = 2048;
+/// The longest upstream, in characters.
+pub const MAX_LENGTH: usize = 2048;
 
 /// Why a text can't be an upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -9,97 +9,169 @@ use shared::permission::Permission;
 use shared::preset::{PRESETS, Preset};
 use shared::record::{Enforcement, RateLimits};
 use shared::resource::ResourceScope;
+use utoipa::ToSchema;
 
 use crate::environment::{self, Environment};
 use crate::http::body::{given, nullable};
+use crate::openapi::names::{AccountId, Ips, Metadata, Name, Origins, Permissions, Resources};
+use crate::openapi::schema::schema;
 use crate::store::keys::KeySettings;
 use crate::timestamp::Timestamp;
-use crate::validate::Checks;
+use crate::validate::{Checks, MAX_NAME};
 
-const MAX_NAME: usize = 100;
 const MAX_OWNER: usize = 64;
 /// As JSON, in bytes.
 const MAX_METADATA: usize = 8 * 1024;
 const DEFAULT_PER_MINUTE: u32 = 60;
 const MAX_LIMIT: u32 = 1_000_000_000;
 const DAY: Millis = 24 * 60 * 60 * 1000;
+const ENFORCEMENTS: [(&str, Enforcement); 2] = [
+    ("leased", Enforcement::Leased),
+    ("strict", Enforcement::Strict),
+];
+/// How long a key lives, in days.
+const LIFETIMES: [(&str, Option<Millis>); 3] =
+    [("never", None), ("30d", Some(30)), ("90d", Some(90))];
 
-/// `POST /v1/keys`.
-#[derive(Debug, Deserialize)]
+schema! {
+    /// A limit, in cost units.
+    pub Limit = whole(1, MAX_LIMIT).examples([60]);
+    /// A preset's name.
+    pub PresetName = word(&PRESETS.map(|preset| (preset.name, ())));
+    /// Who owns the key.
+    pub OwnerId = text(1, MAX_OWNER).examples(["mem_9Xw2"]);
+    /// How exactly state and quota are followed: `leased`, from memory, a change in force within a second; `strict`, every
+    /// request asks, a change in force at once.
+    pub EnforcementName = word(&ENFORCEMENTS);
+    /// How long the key lives, from now on. Not beside `expiresAt`.
+    Lifetime = word(&LIFETIMES).examples(["90d"]);
+}
+
+/// A key to be made.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateKey {
+    #[schema(value_type = Name)]
     name: String,
+    /// The account; the token's own by default.
+    #[schema(value_type = AccountId)]
     #[serde(default, deserialize_with = "given")]
     account_id: Option<String>,
+    #[schema(value_type = environment::EnvironmentName)]
     #[serde(default, deserialize_with = "given")]
     environment: Option<String>,
     /// The short code of a custom environment, if it is not the name itself.
+    #[schema(value_type = environment::EnvironmentCode)]
     #[serde(default, deserialize_with = "given")]
     environment_code: Option<String>,
+    #[schema(value_type = Option<OwnerId>)]
     #[serde(default)]
     owner_id: Option<String>,
+    /// What it may do.
+    #[schema(value_type = Permissions)]
     #[serde(default, deserialize_with = "given")]
     permissions: Option<Vec<String>>,
+    /// Which resources it reaches, of the kinds named here; of other kinds all.
+    #[schema(value_type = Resources)]
     #[serde(default, deserialize_with = "given")]
     resources: Option<Vec<String>>,
+    /// From which origins browsers may use it; empty: any.
+    #[schema(value_type = Origins)]
     #[serde(default, deserialize_with = "given")]
     allowed_origins: Option<Vec<String>>,
+    /// Whether requests without an origin pass although origins are named.
+    #[schema(value_type = bool)]
     #[serde(default, deserialize_with = "given")]
     allow_missing_origin: Option<bool>,
+    /// From which addresses it may be used; empty: any.
+    #[schema(value_type = Ips)]
     #[serde(default, deserialize_with = "given")]
     allowed_ips: Option<Vec<String>>,
+    #[schema(value_type = RateLimitsInput)]
     #[serde(default, deserialize_with = "given")]
     rate_limits: Option<RateLimitsInput>,
+    #[schema(value_type = EnforcementName)]
     #[serde(default, deserialize_with = "given")]
     enforcement: Option<String>,
+    #[schema(value_type = Lifetime)]
     #[serde(default, deserialize_with = "given")]
     expires_in: Option<String>,
+    /// When the key ends; `null`: never. Not beside `expiresIn`.
+    #[schema(value_type = Option<Timestamp>)]
     #[serde(default)]
     expires_at: Option<String>,
+    /// Anything; at most 8 KiB as JSON.
+    #[schema(value_type = Metadata)]
     #[serde(default, deserialize_with = "given")]
     metadata: Option<Map<String, Value>>,
 }
 
-/// `PATCH /v1/keys/{id}`. What is given replaces what there was; of `rateLimits` each by itself.
-#[derive(Debug, Default, Deserialize)]
+/// What is given replaces what there was; of `rateLimits` each by itself.
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PatchKey {
+    #[schema(value_type = Name)]
     #[serde(default, deserialize_with = "given")]
     name: Option<String>,
+    #[schema(value_type = Option<OwnerId>)]
     #[serde(default, deserialize_with = "nullable")]
     owner_id: Option<Option<String>>,
+    /// What it may do.
+    #[schema(value_type = Permissions)]
     #[serde(default, deserialize_with = "given")]
     permissions: Option<Vec<String>>,
+    /// Which resources it reaches, of the kinds named here; of other kinds all.
+    #[schema(value_type = Resources)]
     #[serde(default, deserialize_with = "given")]
     resources: Option<Vec<String>>,
+    /// From which origins browsers may use it; empty: any.
+    #[schema(value_type = Origins)]
     #[serde(default, deserialize_with = "given")]
     allowed_origins: Option<Vec<String>>,
+    /// Whether requests without an origin pass although origins are named.
+    #[schema(value_type = bool)]
     #[serde(default, deserialize_with = "given")]
     allow_missing_origin: Option<bool>,
+    /// From which addresses it may be used; empty: any.
+    #[schema(value_type = Ips)]
     #[serde(default, deserialize_with = "given")]
     allowed_ips: Option<Vec<String>>,
+    #[schema(value_type = RateLimitsInput)]
     #[serde(default, deserialize_with = "given")]
     rate_limits: Option<RateLimitsInput>,
+    #[schema(value_type = EnforcementName)]
     #[serde(default, deserialize_with = "given")]
     enforcement: Option<String>,
+    #[schema(value_type = Lifetime)]
     #[serde(default, deserialize_with = "given")]
     expires_in: Option<String>,
+    /// When the key ends; `null`: never. Not beside `expiresIn`.
+    #[schema(value_type = Option<Timestamp>)]
     #[serde(default, deserialize_with = "nullable")]
     expires_at: Option<Option<String>>,
+    /// Anything; at most 8 KiB as JSON.
+    #[schema(value_type = Metadata)]
     #[serde(default, deserialize_with = "given")]
     metadata: Option<Map<String, Value>>,
 }
 
 /// Limits: a preset's, and over them those that are given; `null` takes the limit of an hour or a day away.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct RateLimitsInput {
+    #[schema(value_type = PresetName)]
     #[serde(deserialize_with = "given")]
     preset: Option<String>,
+    /// In any rolling 60 s.
+    #[schema(value_type = Limit)]
     #[serde(deserialize_with = "given")]
     requests_per_minute: Option<u32>,
+    /// In any rolling 3600 s.
+    #[schema(value_type = Option<Limit>)]
     #[serde(deserialize_with = "nullable")]
     requests_per_hour: Option<Option<u32>>,
+    /// In a UTC day.
+    #[schema(value_type = Option<Limit>)]
     #[serde(deserialize_with = "nullable")]
     requests_per_day: Option<Option<u32>>,
 }
@@ -181,11 +253,7 @@ impl PatchKey {
             limits.apply(checks, &mut settings.limits);
         }
         if let Some(word) = self.enforcement {
-            let words = [
-                ("leased", Enforcement::Leased),
-                ("strict", Enforcement::Strict),
-            ];
-            let enforcement = checks.word("enforcement", &word, &words);
+            let enforcement = checks.word("enforcement", &word, &ENFORCEMENTS);
             settings.enforcement = enforcement.unwrap_or_default();
         }
         if let Some(metadata) = self.metadata {
@@ -232,9 +300,8 @@ fn check_expiry(
             None
         }
         (Some(word), None) => {
-            let words = [("never", None), ("30d", Some(30)), ("90d", Some(90))];
-            let days = checks.word("expiresIn", &word, &words)?;
-            Some(days.map(|days: Millis| now + days * DAY))
+            let days = checks.word("expiresIn", &word, &LIFETIMES)?;
+            Some(days.map(|days| now + days * DAY))
         }
         (None, Some(None)) => Some(None),
         (None, Some(Some(text))) => {

@@ -4,6 +4,7 @@ use axum::extract::State;
 use serde::Deserialize;
 use shared::Millis;
 use shared::record::KeyState;
+use utoipa::ToSchema;
 
 use super::view::{ChangedKey, NewToken};
 use super::{begin, commit, mint, save};
@@ -11,6 +12,9 @@ use crate::auth::Admin;
 use crate::error::ApiError;
 use crate::http::body::{OptionalBody, Reply, given};
 use crate::http::params::Id;
+use crate::openapi::answers::Conflict;
+use crate::openapi::names::KeyId;
+use crate::openapi::schema::schema;
 use crate::state::AppState;
 use crate::store::{accounts, keys};
 use crate::validate::Checks;
@@ -18,21 +22,38 @@ use crate::validate::Checks;
 /// 30 days, in seconds.
 const MAX_GRACE: u32 = 2_592_000;
 
-/// The body of `rotate`.
-#[derive(Debug, Default, Deserialize)]
+schema! {
+    /// How long the old token still works, in seconds; not at all by default.
+    Grace = whole(0, MAX_GRACE).default(Some(0.into())).examples([86_400]);
+}
+
+/// How to rotate.
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rotate {
-    /// How long the old token still works, in seconds; not at all by default.
+    #[schema(value_type = Grace)]
     #[serde(default, deserialize_with = "given")]
     grace_seconds: Option<u32>,
 }
 
-/// `revoke` and `reactivate` have nothing to say.
-#[derive(Debug, Default, Deserialize)]
+/// An empty object: there is nothing to say.
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
 
-/// Gives a key a new token. The old one ends now or after a grace; one that was in an earlier grace ends now.
+/// Rotate a key
+///
+/// Gives it a new token. The old one ends now or after a grace; one that was in an earlier grace ends now.
+#[utoipa::path(
+    post, path = "/keys/{id}/rotate", operation_id = "rotateKey", tag = "Keys",
+    params(("id" = KeyId, Path)),
+    request_body(content = Option<Rotate>, examples(
+        ("now" = (summary = "The old token ends now", value = json!({}))),
+        ("grace" = (summary = "The old token works for another day", value = json!({"graceSeconds": 86400}))),
+    )),
+    responses((status = 200, description = "The key with its new token.", body = NewToken), Conflict),
+    security(("adminToken" = ["keys.write"])),
+)]
 pub async fn rotate(
     State(state): State<AppState>,
     admin: Admin,
@@ -70,8 +91,16 @@ pub async fn rotate(
     Ok(Reply::ok(changed.with_token(&token)))
 }
 
-/// Stops a key. Revoking a revoked key is a new version all the same, so that the answer tells whether the edges
-/// have it.
+/// Revoke a key
+///
+/// Stops it. Revoking a revoked key is a new version all the same, so that the answer tells whether the edges have it.
+#[utoipa::path(
+    post, path = "/keys/{id}/revoke", operation_id = "revokeKey", tag = "Keys",
+    params(("id" = KeyId, Path)),
+    request_body(content = Option<Nothing>, example = json!({})),
+    responses((status = 200, description = "The key as it is now.", body = ChangedKey)),
+    security(("adminToken" = ["keys.write"])),
+)]
 pub async fn revoke(
     State(state): State<AppState>,
     admin: Admin,
@@ -81,7 +110,16 @@ pub async fn revoke(
     set_state(&state, &admin, &id, KeyState::Revoked).await
 }
 
+/// Reactivate a key
+///
 /// Lets a revoked key be used again.
+#[utoipa::path(
+    post, path = "/keys/{id}/reactivate", operation_id = "reactivateKey", tag = "Keys",
+    params(("id" = KeyId, Path)),
+    request_body(content = Option<Nothing>, example = json!({})),
+    responses((status = 200, description = "The key as it is now.", body = ChangedKey)),
+    security(("adminToken" = ["keys.write"])),
+)]
 pub async fn reactivate(
     State(state): State<AppState>,
     admin: Admin,

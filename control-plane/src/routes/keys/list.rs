@@ -3,13 +3,19 @@
 use axum::extract::State;
 use serde::Deserialize;
 use shared::Millis;
+use utoipa::IntoParams;
 
-use super::view::KeyView;
+use super::input::OwnerId;
+use super::view::{KeyView, Status};
 use crate::auth::Admin;
+use crate::environment::EnvironmentName;
 use crate::error::ApiError;
 use crate::http::body::Reply;
-use crate::http::page::{Page, PageRequest, Position};
+use crate::http::page::{Cursor, Page, PageLimit, PageRequest, Position};
 use crate::http::params::{self, Params};
+use crate::openapi::answers::NotFound;
+use crate::openapi::names::AccountId;
+use crate::openapi::schema::schema;
 use crate::state::AppState;
 use crate::store::accounts;
 use crate::store::key_list::{self, KeyFilter, KeyStatus, ListedKey};
@@ -19,21 +25,46 @@ const DAY: Millis = 24 * 60 * 60 * 1000;
 const MAX_UNUSED_DAYS: u32 = 3650;
 const MAX_TEXT: usize = 100;
 
+schema! {
+    /// Part of a name, or of what tokens begin or end with.
+    SearchText = text(1, MAX_TEXT).examples(["mobile"]);
+    /// Only keys that were not used for so many days.
+    UnusedDays = whole(1, MAX_UNUSED_DAYS);
+}
+
 /// The query string.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ListKeys {
+    /// Only keys of this account.
+    #[param(value_type = Option<AccountId>)]
     account: Option<String>,
+    #[param(value_type = Option<EnvironmentName>)]
     environment: Option<String>,
+    #[param(value_type = Option<Status>)]
     status: Option<String>,
+    #[param(value_type = Option<OwnerId>)]
     owner: Option<String>,
+    #[param(value_type = Option<SearchText>)]
     q: Option<String>,
+    #[param(value_type = Option<UnusedDays>)]
     unused_for_days: Option<String>,
+    #[param(value_type = Option<PageLimit>)]
     limit: Option<String>,
+    #[param(value_type = Option<Cursor>)]
     cursor: Option<String>,
 }
 
-/// A page of keys.
+/// List keys
+///
+/// Those of the caller's account and of the accounts below it, newest first.
+#[utoipa::path(
+    get, path = "/keys", operation_id = "listKeys", tag = "Keys",
+    params(ListKeys),
+    responses((status = 200, description = "A page of keys.", body = Page<KeyView>), NotFound),
+    security(("adminToken" = ["keys.read"])),
+)]
 pub async fn list(
     State(state): State<AppState>,
     admin: Admin,

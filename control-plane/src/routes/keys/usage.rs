@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use shared::Millis;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::auth::Admin;
 use crate::error::ApiError;
 use crate::http::body::Reply;
 use crate::http::params::{Id, Params};
+use crate::openapi::names::KeyId;
+use crate::openapi::schema::schema;
 use crate::state::AppState;
 use crate::store::keys;
 use crate::store::usage::{self, Sum};
@@ -24,27 +27,44 @@ const DEFAULT_RANGE: u64 = 24 * 60;
 /// In minutes.
 const STEPS: [(&str, u64); 3] = [("minute", 1), ("hour", 60), ("day", 24 * 60)];
 
+schema! {
+    /// How long each span is.
+    Step = word(&STEPS).examples(["hour"]);
+    /// Requests by outcome: `ok`, or the code of the refusal.
+    Outcomes = counts().examples([serde_json::json!({"ok": 1_200, "rate_limited": 4})]);
+}
+
 /// The query string.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct UsageQuery {
+    /// Where to begin; a day before the end by default.
+    #[param(value_type = Option<Timestamp>)]
     from: Option<String>,
+    /// Where to end; now by default.
+    #[param(value_type = Option<Timestamp>)]
     to: Option<String>,
+    #[param(value_type = Option<Step>)]
     step: Option<String>,
 }
 
 /// Usage over time.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = KeyUsage)]
 #[serde(rename_all = "camelCase")]
 pub struct UsageView {
     from: Timestamp,
     to: Timestamp,
+    #[schema(value_type = Step)]
     step: &'static str,
+    /// The spans in order; those without requests are left out.
     data: Vec<Point>,
 }
 
 /// One span in which the key was used.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UsagePoint)]
 #[serde(rename_all = "camelCase")]
 struct Point {
     /// When it begins.
@@ -53,7 +73,7 @@ struct Point {
     requests: u64,
     /// Units that they cost.
     cost: u64,
-    /// Requests by outcome.
+    #[schema(value_type = Outcomes)]
     by_code: BTreeMap<String, u64>,
 }
 
@@ -65,7 +85,15 @@ struct Range {
     step_name: &'static str,
 }
 
-/// The sums of a key by step and outcome; spans without requests are left out.
+/// Show a key's usage
+///
+/// The sums by span and outcome. At most 10,000 spans may lie between `from` and `to`.
+#[utoipa::path(
+    get, path = "/keys/{id}/usage", operation_id = "showKeyUsage", tag = "Keys",
+    params(("id" = KeyId, Path), UsageQuery),
+    responses((status = 200, description = "The key's usage over time.", body = UsageView)),
+    security(("adminToken" = ["usage.read"])),
+)]
 pub async fn show(
     State(state): State<AppState>,
     admin: Admin,

@@ -9,39 +9,114 @@ use shared::origin::OriginPattern;
 use shared::permission::Permission;
 use shared::record::{Enforcement, RateLimits};
 use shared::resource::ResourceScope;
-use shared::token::Token;
+use shared::token::{MAX_TOKEN, Token};
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
+use super::input::{EnforcementName, Limit, OwnerId};
+use crate::environment::EnvironmentName;
+use crate::openapi::names::{
+    AccountId, Ips, KeyId, Metadata, Name, Origins, Permissions, Resources, Version,
+};
+use crate::openapi::schema::schema;
 use crate::store::key_list::KeyStatus;
 use crate::store::keys::Key;
 use crate::timestamp::Timestamp;
 
-/// A key in JSON.
-#[derive(Debug, Serialize)]
+schema! {
+    /// Whether a key can be used now. `rate_limited`: it was refused for its quota a moment ago.
+    pub Status = word(&KeyStatus::NAMES);
+    /// The limits of a key, in cost units; `null`: not limited in that window.
+    pub LimitsSchema = object([
+        ("requestsPerMinute", or_null::<Limit>(), true),
+        ("requestsPerHour", or_null::<Limit>(), true),
+        ("requestsPerDay", or_null::<Limit>(), true),
+    ]);
+    /// How its token begins.
+    Start = text(1, MAX_TOKEN).examples(["kw_prod_sk_Ab3x"]);
+    /// How its token ends.
+    Last8 = text(8, 8).examples(["9fQ2xL7p"]);
+    /// Requests counted so far, refused ones included.
+    UsageCount = count().examples([1_204]);
+    /// Who told of a leak.
+    LeakSource = word(&[("github", ()), ("possession", ())]);
+    /// Where a token was found.
+    LeakUrl = text(0, crate::leaks::MAX_URL).examples(["https://github.com/o/r/blob/main/.env"]);
+    /// The token. It is shown this once.
+    TokenText = text(1, MAX_TOKEN).examples(["kw_prod_sk_Ab3xT0kenThatIsShownThisOnceOnly"]);
+}
+
+/// A key.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Key)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyView {
+    #[schema(value_type = KeyId)]
     id: String,
+    #[schema(value_type = Name)]
     name: String,
+    /// The account that owns it.
+    #[schema(value_type = AccountId)]
     account_id: String,
+    #[schema(required, value_type = Option<OwnerId>)]
     owner_id: Option<String>,
+    #[schema(value_type = EnvironmentName)]
     environment: String,
+    #[schema(value_type = Status)]
     status: &'static str,
+    #[schema(value_type = Start)]
     start: String,
+    #[schema(value_type = Last8)]
     last8: String,
+    /// What it may do.
+    #[schema(value_type = Permissions)]
     permissions: Vec<Permission>,
+    /// Which resources it reaches, of the kinds named here; of other kinds all.
+    #[schema(value_type = Resources)]
     resources: Vec<ResourceScope>,
+    /// From which origins browsers may use it; empty: any.
+    #[schema(value_type = Origins)]
     allowed_origins: Vec<OriginPattern>,
+    /// Whether requests without an origin pass although origins are named.
     allow_missing_origin: bool,
+    /// From which addresses it may be used; empty: any.
+    #[schema(value_type = Ips)]
     allowed_ips: Vec<IpRange>,
+    #[schema(value_type = LimitsSchema)]
     rate_limits: RateLimits,
+    #[schema(value_type = EnforcementName)]
     enforcement: Enforcement,
+    /// When it ends; `null`: never.
+    #[schema(required)]
     expires_at: Option<Timestamp>,
     created_at: Timestamp,
     updated_at: Timestamp,
+    /// When it was last used, as far as reported; `null`: not yet.
+    #[schema(required)]
     last_used_at: Option<Timestamp>,
+    #[schema(value_type = UsageCount)]
     usage_count: u64,
+    #[schema(value_type = Metadata)]
     metadata: Map<String, Value>,
+    /// Where a token of it was found in public; `null`: nowhere, as far as told.
+    #[schema(required)]
+    leak: Option<LeakView>,
+    #[schema(value_type = Version)]
     version: u64,
+}
+
+/// A token that was found in public.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Leak)]
+#[serde(rename_all = "camelCase")]
+struct LeakView {
+    reported_at: Timestamp,
+    /// Who told: `github`, or `possession` for somebody who held the token.
+    #[schema(value_type = LeakSource)]
+    source: String,
+    /// Where it was found.
+    #[schema(required, value_type = Option<LeakUrl>)]
+    url: Option<String>,
 }
 
 impl KeyView {
@@ -70,13 +145,18 @@ impl KeyView {
             last_used_at: key.last_used_at.map(Timestamp),
             usage_count: key.usage_count,
             metadata: settings.metadata,
+            leak: key.leak.map(|leak| LeakView {
+                reported_at: Timestamp(leak.at),
+                source: leak.source,
+                url: leak.url,
+            }),
             version: key.version,
         }
     }
 }
 
-/// The answer to a change.
-#[derive(Debug, Serialize)]
+/// A key after a change.
+#[derive(Debug, Serialize, ToSchema)]
 pub struct ChangedKey {
     /// The key after it.
     pub key: KeyView,
@@ -84,12 +164,14 @@ pub struct ChangedKey {
     pub propagated: bool,
 }
 
-/// The answer that holds a token: the only one that ever does.
-#[derive(Debug, Serialize)]
+/// A key with its new token: no other answer ever holds it.
+#[derive(Debug, Serialize, ToSchema)]
 pub struct NewToken {
+    #[schema(value_type = TokenText)]
     token: ShownOnce,
-    #[serde(flatten)]
-    changed: ChangedKey,
+    key: KeyView,
+    /// Whether every edge has it.
+    propagated: bool,
 }
 
 impl ChangedKey {
@@ -97,7 +179,8 @@ impl ChangedKey {
     pub fn with_token(self, token: &Token) -> NewToken {
         NewToken {
             token: ShownOnce(Zeroizing::new(token.expose().to_owned())),
-            changed: self,
+            key: self.key,
+            propagated: self.propagated,
         }
     }
 }

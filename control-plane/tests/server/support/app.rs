@@ -33,10 +33,19 @@ pub struct App {
     wait: Duration,
 }
 
+/// Nobody publishes keys there.
+const NO_KEYS: &str = "http://127.0.0.1:1/keys";
+
 impl App {
     /// A server without any edge.
     pub async fn start() -> Self {
         Self::with_edges(&[]).await
+    }
+
+    /// A server without any edge, which takes GitHub's keys from there.
+    pub async fn with_github_keys(url: &str) -> Self {
+        let left = Stopped::fresh(HASTY).await;
+        Self::open(left, &[], url).await
     }
 
     /// A server with these edges.
@@ -50,16 +59,10 @@ impl App {
     }
 
     async fn fresh(edges: &[String], wait: Duration) -> Self {
-        let left = Stopped {
-            database: Arc::new(Database::fresh().await),
-            admin: AdminToken::mint().unwrap(),
-            now: START,
-            wait,
-        };
-        left.start(edges).await
+        Stopped::fresh(wait).await.start(edges).await
     }
 
-    async fn open(left: Stopped, edges: &[String]) -> Self {
+    async fn open(left: Stopped, edges: &[String], github_keys: &str) -> Self {
         let Stopped {
             database,
             admin,
@@ -71,6 +74,7 @@ impl App {
         let config = ServeConfig {
             database_url: database.url().to_owned(),
             listen: "127.0.0.1:0".parse().unwrap(),
+            behind_proxy: false,
             tag_secret: Secret::from_text(TAG_SECRET).unwrap(),
             push_secret: secret.clone(),
             admin_token: Some(admin.clone()),
@@ -79,6 +83,7 @@ impl App {
                 secret,
                 wait,
             },
+            github_keys_url: github_keys.parse().unwrap(),
         };
         let server = Server::bind(config, clock.clone()).await.unwrap();
         let base = format!("http://{}", server.address());
@@ -197,9 +202,18 @@ pub struct Stopped {
 }
 
 impl Stopped {
+    async fn fresh(wait: Duration) -> Self {
+        Self {
+            database: Arc::new(Database::fresh().await),
+            admin: AdminToken::mint().unwrap(),
+            now: START,
+            wait,
+        }
+    }
+
     /// Starts another server on it.
     pub async fn start(self, edges: &[String]) -> App {
-        App::open(self, edges).await
+        App::open(self, edges, NO_KEYS).await
     }
 }
 

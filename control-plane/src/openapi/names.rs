@@ -1,0 +1,51 @@
+//! Values that more than one resource has: ids, names, permissions, limits.
+
+use serde_json::json;
+use shared::account::LOCATOR;
+use shared::origin::MAX_ORIGIN;
+use shared::permission::MAX_PERMISSION;
+use shared::record::{MAX_LIST, MAX_VERSION};
+use shared::resource::MAX_PART;
+use utoipa::openapi::ObjectBuilder;
+
+use super::schema::{form, schema};
+
+fn id(prefix: &str, length: usize, example: &str) -> ObjectBuilder {
+    form(format!("^{prefix}_[0-9A-Za-z]{{{length}}}$")).examples([example])
+}
+
+schema! {
+    /// An account's id.
+    pub AccountId = id("acc", LOCATOR, "acc_4Tn0xQz9");
+    /// An API's id.
+    pub ApiId = id("api", 16, "api_p7Rb2mXv81KqLs0d");
+    /// A key's id.
+    pub KeyId = id("key", 20, "key_6fJq81Nn0sPz5cGhR2Wa");
+    /// A name for people, without spaces around it.
+    pub Name = text(1, crate::validate::MAX_NAME).examples(["Mobile app"]);
+    /// The version: grows by every change.
+    pub Version = count().maximum(Some(MAX_VERSION as usize)).examples([3]);
+    /// `resource.action` in lower case, `resource.*` for all of it, or `*` for everything.
+    pub PermissionText = form(r"^(?:[a-z0-9_-]+\.)*(?:[a-z0-9_-]+|\*)$")
+        .max_length(Some(MAX_PERMISSION))
+        .examples(["customers.read"]);
+    /// Permissions.
+    pub Permissions = list::<PermissionText>(MAX_LIST);
+    /// A resource: its kind, a colon, its id.
+    pub ResourceText = form(format!(r"^[a-z0-9_-]{{1,{MAX_PART}}}:\S{{1,{MAX_PART}}}$"))
+        .max_length(Some(2 * MAX_PART + 1))
+        .examples(["customer:c_9"]);
+    /// Resource scopes.
+    pub Resources = list::<ResourceText>(MAX_LIST);
+    /// An origin as browsers write it: `scheme://host`, with a port if it is not the scheme's own; the host may begin with `*.`
+    /// for its subdomains; `*` is any.
+    pub OriginText = text(1, MAX_ORIGIN).examples(["https://app.example.com"]);
+    /// Origins.
+    pub Origins = list::<OriginText>(MAX_LIST);
+    /// An IPv4 or IPv6 address, or a range in CIDR notation.
+    pub IpText = text(2, 43).examples(["203.0.113.0/24"]);
+    /// IP addresses and ranges.
+    pub Ips = list::<IpText>(MAX_LIST);
+    /// Anything that is to be kept with a key.
+    pub Metadata = any_object().examples([json!({"plan": "gold"})]);
+}
