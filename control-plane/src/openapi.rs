@@ -82,6 +82,7 @@ impl Default for Routes {
         (name = "APIs", description = "What is guarded: hosts, upstreams, routes, cross-origin policy."),
         (name = "Keys", description = "API keys, their life and their usage."),
         (name = "Leaks", description = "Tokens that were found in public."),
+        (name = "Sync", description = "The edges: how far each has come, and whether it holds what it should."),
         (name = "Edge", description = "What the edges send."),
         (name = "Server", description = "Whether the server lives and can serve, and this documentation."),
     ),

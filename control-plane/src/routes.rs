@@ -42,6 +42,7 @@ mod health;
 mod keys;
 mod leaks;
 mod presets;
+mod sync;
 
 use std::time::Duration;
 
@@ -85,6 +86,7 @@ fn routes() -> Routes {
         .merge(presets::router())
         .merge(explain::router())
         .merge(leaks::router())
+        .merge(sync::router())
         .merge(edge_usage::router());
     Routes::new()
         .merge(health::router())

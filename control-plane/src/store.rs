@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod admin_tokens;
 pub mod apis;
 mod change;
+pub mod digests;
 pub mod key_list;
 pub mod keys;
 pub mod lost;

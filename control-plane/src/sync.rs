@@ -6,12 +6,14 @@
 
 mod backoff;
 mod batch;
+pub mod drift;
 pub mod edge_client;
 mod holder;
 mod keeper;
 mod pace;
-mod process;
+pub mod process;
 mod pusher;
+pub mod repair;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,10 +5,11 @@
 use serde::Serialize;
 
 use crate::Millis;
-use crate::account::AccountRecord;
+use crate::account::{AccountRecord, guard_name};
 use crate::ledger::Standing;
 use crate::read::Members;
 use crate::record::{KeyRecord, Record};
+use crate::text;
 use crate::token::KeyHash;
 use crate::usage::UsageRow;
 use crate::window::Window;
@@ -325,6 +326,43 @@ impl GuardPushAnswer {
 }
 
 wire!(GuardPushAnswer: Self::from_members, Self::put_members);
+
+/// Control plane → guard, through a gate: a question about what is held, so that it can be compared. Signed as a push is.
+///
+/// Lines, and so is the answer: few bytes of code at the edge (`edge/js/state.mjs`). Of records, for each kind and each
+/// beginning of `length` characters of their ids: the kind, the beginning, how many there are, the sum of
+/// `version % 2147483629`, the sum of `(version % 65521) * (version % 65519)`, and the highest version; the sums of a billion
+/// records fit in 64 bits. No two records have one version, so a record that differs shows in the sums, but for a chance of
+/// about 1 in 2⁶⁰; and with a `length` that no id has each record is told by itself.
+///
+/// With `kv`, of at most `length` of the names in KV after `from`: the last name, its record's id and version, and then
+/// the same of those of which KV has another version, or nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StateAsk<'a> {
+    /// The account whose guard is asked.
+    pub account: &'a str,
+    /// Whether KV's copies are looked at.
+    pub kv: bool,
+    /// The kind of record; empty: all kinds. With `kv` it must be given.
+    pub kind: &'a str,
+    /// What the ids begin with; with `kv`, the name after which to begin.
+    pub from: &'a str,
+    /// See above.
+    pub length: u32,
+}
+
+impl StateAsk<'_> {
+    /// As it is sent; `None` when that is no account.
+    pub fn to_lines(&self) -> Option<String> {
+        let guard = guard_name(self.account)?;
+        let kv = if self.kv { "kv" } else { "" };
+        let length = self.length.to_string();
+        Some(text::join(
+            &[&guard, kv, self.kind, self.from, &length],
+            "\n",
+        ))
+    }
+}
 
 /// Guard → control plane: usage, in batches that count up. Applied once for each guard and `seq`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -1,0 +1,112 @@
+//! `/v1/sync`: the edges, how far each has come, and whether it holds what it should. For the root account alone.
+
+mod compare;
+mod view;
+
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+use crate::auth::Admin;
+use crate::error::ApiError;
+use crate::http::body::{OptionalBody, Reply, given};
+use crate::openapi::Routes;
+use crate::openapi::answers::NotFound;
+use crate::openapi::schema::schema;
+use crate::state::AppState;
+use crate::store::targets::Target;
+use crate::store::{Conn, accounts, targets};
+use view::{Edges, TargetView};
+
+/// The routes.
+pub fn router() -> Routes {
+    Routes::new()
+        .with(routes!(show))
+        .with(routes!(resync))
+        .with(routes!(compare::status))
+        .with(routes!(compare::repair))
+}
+
+schema! {
+    /// An edge's base URL, as the server is configured with it.
+    TargetUrl = text(1, 2_048).examples(["https://edge.example.com"]);
+}
+
+/// Show the edges
+///
+/// How far each has come, what waits for it, and how it took the last push.
+#[utoipa::path(
+    get, path = "/sync", operation_id = "showSync", tag = "Sync",
+    responses((status = 200, description = "Every edge.", body = Edges), NotFound),
+    security(("adminToken" = ["sync.read"])),
+)]
+async fn show(State(state): State<AppState>, admin: Admin) -> Result<Reply<Edges>, ApiError> {
+    let mut conn = state.store().read().await?;
+    only_root(&mut conn, &admin).await?;
+    Ok(Reply::ok(edges(&mut conn, None).await?))
+}
+
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Resync {
+    /// The edge; all of them by default.
+    #[schema(value_type = TargetUrl)]
+    #[serde(default, deserialize_with = "given")]
+    target: Option<String>,
+}
+
+/// Deliver everything again
+///
+/// Begins a full delivery: every record there is, beside the changes that come meanwhile. It goes on in the background, and
+/// changes overtake it. An edge that has everything is not harmed by it.
+#[utoipa::path(
+    post, path = "/sync/resync", operation_id = "resync", tag = "Sync",
+    request_body(content = Resync, examples(("all" = (summary = "To every edge", value = json!({}))))),
+    responses((status = 200, description = "The edges that are given everything.", body = Edges), NotFound),
+    security(("adminToken" = ["sync.write"])),
+)]
+async fn resync(
+    State(state): State<AppState>,
+    admin: Admin,
+    OptionalBody(input): OptionalBody<Resync>,
+) -> Result<Reply<Edges>, ApiError> {
+    let mut tx = state.store().write().await?;
+    only_root(&mut tx, &admin).await?;
+    for target in chosen(&mut tx, input.target.as_deref()).await? {
+        targets::deliver_in_full(&mut tx, &target.url).await?;
+    }
+    let edges = edges(&mut tx, input.target.as_deref()).await?;
+    tx.commit().await?;
+    state.propagation().wake();
+    Ok(Reply::ok(edges))
+}
+
+/// The edges belong to the root account; to others they don't exist.
+async fn only_root(conn: &mut Conn, admin: &Admin) -> Result<(), ApiError> {
+    match accounts::root(conn).await? {
+        Some(root) if root.id == admin.account => Ok(()),
+        _ => Err(ApiError::NotFound(
+            "There is nothing at this path".to_owned(),
+        )),
+    }
+}
+
+/// The edge of this URL, or every edge.
+async fn chosen(conn: &mut Conn, url: Option<&str>) -> Result<Vec<Target>, ApiError> {
+    match url {
+        None => Ok(targets::all(conn).await?),
+        Some(url) => match targets::find(conn, url.trim_end_matches('/')).await? {
+            Some(target) => Ok(vec![target]),
+            None => Err(ApiError::NotFound("There is no such edge".to_owned())),
+        },
+    }
+}
+
+async fn edges(conn: &mut Conn, url: Option<&str>) -> Result<Edges, ApiError> {
+    let mut data = Vec::new();
+    for target in chosen(conn, url).await? {
+        data.push(TargetView::of(conn, target).await?);
+    }
+    Ok(Edges { data })
+}
