@@ -13,6 +13,8 @@ alter table edge_targets add column wanted_at bigint not null default 0;
 -- Records of a full delivery: those that the edge has, and about how many there are.
 alter table edge_targets add column snapshot_done bigint not null default 0;
 alter table edge_targets add column snapshot_total bigint not null default 0;
+-- How it took the last push: 1 well, 0 not; null before the first.
+alter table edge_targets add column reachable bigint;
 alter table edge_targets add column success_at bigint;
 alter table edge_targets add column failure text;
 alter table edge_targets add column failure_at bigint;

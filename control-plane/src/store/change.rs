@@ -113,7 +113,7 @@ impl Change {
         let ancestors = accounts::ancestors(&mut self.tx, &key.account_id).await?;
         let credentials = keys::credentials(&mut self.tx, &key.id).await?;
         let record = Record::Key(key.record(ancestors, credentials));
-        self.send(lane, &record).await
+        self.publish_in(lane, &record).await
     }
 
     /// Puts a record on its way to every edge. Its version must be of this change.
@@ -121,10 +121,14 @@ impl Change {
     /// # Errors
     /// When rows can't be written.
     pub async fn publish(&mut self, record: &Record) -> sqlx::Result<()> {
-        self.send(Lane::Urgent, record).await
+        self.publish_in(Lane::Urgent, record).await
     }
 
-    async fn send(&mut self, lane: Lane, record: &Record) -> sqlx::Result<()> {
+    /// As [`Change::publish`], in a lane.
+    ///
+    /// # Errors
+    /// When rows can't be written.
+    pub async fn publish_in(&mut self, lane: Lane, record: &Record) -> sqlx::Result<()> {
         self.seq.raise(lane, record.version());
         outbox::append(&mut self.tx, lane, record, self.now).await
     }

@@ -27,8 +27,12 @@ impl Lost {
         let above: Vec<&String> = self.accounts.iter().filter(|a| **a != self.id).collect();
         let mut record: Value = match self.kind {
             Kind::Account => json!({"ancestors": above, "deleted": true}),
-            Kind::Api => json!({"account": account, "name": "", "endpoints": [], "upstream": "", "deleted": true}),
-            Kind::Key => json!({"account": account, "environment": "", "state": "deleted", "credentials": []}),
+            Kind::Api => {
+                json!({"account": account, "name": "", "endpoints": [], "upstream": "", "deleted": true})
+            }
+            Kind::Key => {
+                json!({"account": account, "environment": "", "state": "deleted", "credentials": []})
+            }
             Kind::Lost => return None,
         };
         record["kind"] = self.kind.name().into();

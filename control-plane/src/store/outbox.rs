@@ -83,12 +83,7 @@ pub struct Waiting {
 ///
 /// # Errors
 /// When the row can't be written.
-pub async fn append(
-    conn: &mut Conn,
-    lane: Lane,
-    record: &Record,
-    now: Millis,
-) -> sqlx::Result<()> {
+pub async fn append(conn: &mut Conn, lane: Lane, record: &Record, now: Millis) -> sqlx::Result<()> {
     query(
         "insert into outbox (seq, lane, record, created_at)
          select $1, $2, $3, $4 where exists (select 1 from edge_targets)",
@@ -134,13 +129,12 @@ pub async fn waiting(conn: &mut Conn, lane: Lane, seq: u64) -> sqlx::Result<Wait
             .bind(to_db(seq))
             .fetch_one(conn)
             .await?;
-    let since: Option<i64> = query(
-        "select created_at from outbox where lane = $1 and seq > $2 order by seq limit 1",
-    )
-    .bind(lane.number())
-    .bind(to_db(seq))
-    .fetch_optional(conn)
-    .await?;
+    let since: Option<i64> =
+        query("select created_at from outbox where lane = $1 and seq > $2 order by seq limit 1")
+            .bind(lane.number())
+            .bind(to_db(seq))
+            .fetch_optional(conn)
+            .await?;
     Ok(Waiting {
         records: from_db(records),
         since: since.map(from_db),

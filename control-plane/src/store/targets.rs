@@ -20,6 +20,8 @@ pub struct Target {
     pub snapshot_total: u64,
     /// The process that delivers to it, and how often that one said that it lives.
     pub lease: Lease,
+    /// Whether it took the last push; `None` before the first.
+    pub reachable: Option<bool>,
     /// When it last took a push.
     pub success_at: Option<Millis>,
     /// Why it last took none.
@@ -114,6 +116,7 @@ impl FromRow for Target {
                 holder: row.get("holder")?,
                 beat: from_db(row.get("beat")?),
             },
+            reachable: row.get::<Option<i64>>("reachable")?.map(|n| n != 0),
             success_at: time_from_db(row.get("success_at")?),
             failure: row.get("failure")?,
             failure_at: time_from_db(row.get("failure_at")?),
@@ -235,11 +238,11 @@ pub async fn delivered(
 ) -> sqlx::Result<bool> {
     let statement = match lane {
         Lane::Urgent => query(
-            "update edge_targets set delivered_seq = $3, success_at = $4
+            "update edge_targets set delivered_seq = $3, success_at = $4, reachable = 1
              where url = $1 and holder = $2 and delivered_seq <= $3",
         ),
         Lane::Bulk => query(
-            "update edge_targets set delivered_bulk = $3, success_at = $4
+            "update edge_targets set delivered_bulk = $3, success_at = $4, reachable = 1
              where url = $1 and holder = $2 and delivered_bulk <= $3",
         ),
     };
@@ -283,7 +286,7 @@ pub async fn snapshot_at(
 ) -> sqlx::Result<bool> {
     let noted = query(
         "update edge_targets set snapshot_kind = $5, snapshot_after = $6, snapshot_done = snapshot_done + $7,
-           success_at = case when $7 > 0 then $8 else success_at end
+           success_at = case when $7 > 0 then $8 else success_at end, reachable = case when $7 > 0 then 1 else reachable end
          where url = $1 and holder = $2 and snapshot_kind = $3 and snapshot_after = $4",
     )
     .bind(url)
@@ -304,7 +307,7 @@ pub async fn snapshot_at(
 /// # Errors
 /// When the row can't be written.
 pub async fn failed(conn: &mut Conn, url: &str, why: &str, now: Millis) -> sqlx::Result<()> {
-    query("update edge_targets set failure = $2, failure_at = $3 where url = $1")
+    query("update edge_targets set failure = $2, failure_at = $3, reachable = 0 where url = $1")
         .bind(url)
         .bind(why)
         .bind(to_db(now))

@@ -151,7 +151,9 @@ impl Comparison<'_> {
     ) -> Result<Vec<(String, String)>, PushError> {
         let (edge, database) = self.both(account, kind, from, length).await?;
         let starts: BTreeSet<&(String, String)> = edge.keys().chain(database.keys()).collect();
-        let differ = starts.into_iter().filter(|at| edge.get(*at) != database.get(*at));
+        let differ = starts
+            .into_iter()
+            .filter(|at| edge.get(*at) != database.get(*at));
         Ok(differ.cloned().collect())
     }
 

@@ -31,7 +31,7 @@ pub enum PushError {
     #[error("the edge answered {0}")]
     Busy(StatusCode),
     /// An answer that another attempt will hardly change: the push itself is refused.
-    #[error("the edge refuses the push with {0}")]
+    #[error("the edge refuses with {0}")]
     Refused(StatusCode),
     /// 200, but with something else than what was asked for: it is not an edge.
     #[error("the answer is not a receipt")]
@@ -99,7 +99,9 @@ impl EdgeClient {
     /// # Errors
     /// [`PushError`]; the edge may have taken the push all the same.
     pub async fn push(&self, body: Vec<u8>, now: Millis) -> Result<PushReceipt, PushError> {
-        let answer = self.send(&self.push, body, TIMEOUT, MAX_RECEIPT, now).await?;
+        let answer = self
+            .send(&self.push, body, TIMEOUT, MAX_RECEIPT, now)
+            .await?;
         serde_json::from_slice(&answer).map_err(|_| PushError::Receipt)
     }
 
@@ -114,7 +116,9 @@ impl EdgeClient {
         }
         let lines = ask.to_lines().context("no account to ask about")?;
         let body = lines.into_bytes();
-        let answer = self.send(&self.state, body, PATIENCE, MAX_STATE, now).await?;
+        let answer = self
+            .send(&self.state, body, PATIENCE, MAX_STATE, now)
+            .await?;
         let state: State = serde_json::from_slice(&answer).map_err(|_| PushError::Receipt)?;
         Ok(state.rows)
     }

@@ -7,6 +7,7 @@ use shared::Millis;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::store::outbox::{self, Lane};
 use crate::store::signal::Signals;
 use crate::store::targets;
 use crate::sync::{Edge, Office};
@@ -100,6 +101,10 @@ impl Keeper {
         if !held.is_empty() {
             let mut tx = self.office.store.write().await?;
             let renewed = targets::renew(&mut tx, self.office.process.name()).await?;
+            // Two processes that note progress at the same moment don't see each other's, and leave what both have.
+            for lane in Lane::ALL {
+                outbox::prune(&mut tx, lane).await?;
+            }
             tx.commit().await?;
             for edge in held {
                 if !renewed.iter().any(|url| url == edge.url()) {
@@ -124,7 +129,10 @@ impl Keeper {
         // A process that has just begun may be the first of several to come back.
         if now.saturating_sub(self.began) >= FORGET_AFTER {
             for url in targets::forget(&mut tx, now - FORGET_AFTER).await? {
-                tracing::info!(target_url = url, "no process has this edge any more: forgotten");
+                tracing::info!(
+                    target_url = url,
+                    "no process has this edge any more: forgotten"
+                );
             }
         }
         tx.commit().await

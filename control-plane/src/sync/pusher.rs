@@ -238,9 +238,7 @@ impl Pusher {
 }
 
 /// A push's body of records, and how many of them it holds.
-pub fn pack<'a>(
-    records: impl IntoIterator<Item = &'a Record>,
-) -> anyhow::Result<(Vec<u8>, usize)> {
+pub fn pack<'a>(records: impl IntoIterator<Item = &'a Record>) -> anyhow::Result<(Vec<u8>, usize)> {
     let texts: Vec<String> = records
         .into_iter()
         .map(serde_json::to_string)

@@ -20,3 +20,6 @@ mod push;
 mod push_retries;
 mod secrets;
 mod support;
+mod sync;
+mod sync_lanes;
+mod sync_processes;

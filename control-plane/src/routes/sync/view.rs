@@ -5,9 +5,9 @@ use utoipa::ToSchema;
 
 use super::TargetUrl;
 use crate::openapi::schema::schema;
+use crate::store::Conn;
 use crate::store::outbox::{self, Lane, Waiting};
 use crate::store::targets::Target;
-use crate::store::Conn;
 use crate::sync::process;
 use crate::timestamp::Timestamp;
 
@@ -115,14 +115,10 @@ impl TargetView {
     pub async fn of(conn: &mut Conn, target: Target) -> sqlx::Result<Self> {
         let urgent = outbox::waiting(conn, Lane::Urgent, target.delivered.urgent).await?;
         let bulk = outbox::waiting(conn, Lane::Bulk, target.delivered.bulk).await?;
-        let reachable = match (target.success_at, target.failure_at) {
-            (None, None) => None,
-            (success, failure) => Some(success >= failure),
-        };
         let failure = target.failure.zip(target.failure_at);
         Ok(Self {
             url: target.url,
-            reachable,
+            reachable: target.reachable,
             last_success_at: target.success_at.map(Timestamp),
             last_error: failure.map(|(message, at)| FailureView {
                 message,

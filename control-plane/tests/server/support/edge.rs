@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -42,6 +43,8 @@ struct Inner {
     deliveries: HashSet<String>,
     faults: Vec<String>,
     answer: Option<Refusal>,
+    /// How long a push takes.
+    slow: Duration,
 }
 
 /// How a push is answered when it is not taken.
@@ -105,6 +108,11 @@ impl Seen {
         self.0.lock().unwrap().answer = refusal;
     }
 
+    /// From now on every push takes so long.
+    pub fn slow_down(&self, slow: Duration) {
+        self.0.lock().unwrap().slow = slow;
+    }
+
     /// Every record taken, in order of arrival.
     pub fn records(&self) -> Vec<Record> {
         let inner = self.0.lock().unwrap();
@@ -151,6 +159,8 @@ impl Seen {
 }
 
 async fn push(State(seen): State<Seen>, headers: HeaderMap, body: Bytes) -> Response {
+    let slow = seen.0.lock().unwrap().slow;
+    tokio::time::sleep(slow).await;
     let silence = {
         let mut inner = seen.0.lock().unwrap();
         inner.attempts += 1;

@@ -88,6 +88,17 @@ impl Process {
         Some(Answer::read(response).await)
     }
 
+    /// SIGKILL, while others still call it.
+    pub fn strike(&self) {
+        self.signal("-KILL");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status().unwrap();
+        assert!(sent.success());
+    }
+
     /// SIGKILL.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
@@ -96,9 +107,7 @@ impl Process {
 
     /// SIGTERM; gives whether the program ended well.
     pub fn terminate(&mut self) -> bool {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
-        assert!(sent.success());
+        self.signal("-TERM");
         self.child.wait().unwrap().success()
     }
 }
