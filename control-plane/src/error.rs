@@ -62,7 +62,10 @@ impl ApiError {
     pub fn no(thing: &str, id: &str) -> Self {
         // Only ids of ours are repeated: a path may hold anything, a token for example.
         let shown = id.len() <= 32 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        let is_id = shown && ["acc_", "api_", "key_"].iter().any(|p| id.starts_with(p));
+        let is_id = shown
+            && ["acc_", "api_", "imp_", "key_"]
+                .iter()
+                .any(|p| id.starts_with(p));
         Self::NotFound(if is_id {
             format!("There is no {thing} {id}")
         } else {

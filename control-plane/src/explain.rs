@@ -24,7 +24,7 @@ schema! {
     /// The step's name.
     StepName = word(&step_names());
     /// What the step looked at, under names of its own.
-    Saw = any_object().examples([json!({"ip": "203.0.113.7", "allowedIps": ["203.0.113.0/24"]})]);
+    Saw as "Saw" = any_object().examples([json!({"ip": "203.0.113.7", "allowedIps": ["203.0.113.0/24"]})]);
 }
 
 fn step_names() -> Vec<(&'static str, ())> {

@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod finish;
+pub mod ndjson;
 pub mod page;
 pub mod params;
 pub mod token_text;

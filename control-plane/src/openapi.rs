@@ -7,11 +7,14 @@ mod examples;
 pub mod names;
 pub mod schema;
 
+use std::collections::BTreeMap;
+
 use axum::Router;
 use axum::http::Method;
 use utoipa::OpenApi as _;
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{OpenApi, PathItem, path::Operation};
+use utoipa::openapi::{OpenApi, PathItem, RefOr, Schema};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use crate::state::AppState;
@@ -24,37 +27,68 @@ pub const EDGE_SIGNATURE: &str = "edgeSignature";
 pub const GITHUB_SIGNATURE: &str = "githubSignature";
 
 /// Routes, each with its documentation: nothing else can be added.
-pub struct Routes(OpenApiRouter<AppState>);
+pub struct Routes {
+    router: OpenApiRouter<AppState>,
+    /// Every schema that was given, with its name.
+    schemas: Vec<(String, RefOr<Schema>)>,
+}
 
 impl Routes {
     /// None yet.
     pub fn new() -> Self {
-        Self(OpenApiRouter::with_openapi(Description::openapi()))
+        Self {
+            router: OpenApiRouter::with_openapi(Description::openapi()),
+            schemas: Vec::new(),
+        }
     }
 
     /// With the operations of one path, as `routes!(list, create)` gives them.
     #[must_use]
-    pub fn with(self, operations: UtoipaMethodRouter<AppState>) -> Self {
-        Self(self.0.routes(operations))
+    pub fn with(mut self, operations: UtoipaMethodRouter<AppState>) -> Self {
+        self.schemas.extend(operations.0.iter().cloned());
+        self.router = self.router.routes(operations);
+        self
     }
 
     /// With others beside them.
     #[must_use]
-    pub fn merge(self, others: Self) -> Self {
-        Self(self.0.merge(others.0))
+    pub fn merge(mut self, others: Self) -> Self {
+        self.schemas.extend(others.schemas);
+        self.router = self.router.merge(others.router);
+        self
     }
 
     /// With others under a prefix.
     #[must_use]
-    pub fn nest(self, prefix: &str, others: Self) -> Self {
-        Self(self.0.nest(prefix, others.0))
+    pub fn nest(mut self, prefix: &str, others: Self) -> Self {
+        self.schemas.extend(others.schemas);
+        self.router = self.router.nest(prefix, others.router);
+        self
     }
 
     /// The router and the complete document.
     pub fn build(self) -> (Router<AppState>, OpenApi) {
-        let (router, mut document) = self.0.split_for_parts();
+        debug_assert_eq!(
+            self.clashes(),
+            [""; 0],
+            "two schemas have the same name: give one of them another by #[schema(as = …)]"
+        );
+        let (router, mut document) = self.router.split_for_parts();
         complete::complete(&mut document);
         (router, document)
+    }
+
+    /// Names that are given to more than one schema. The document would have only one of them.
+    fn clashes(&self) -> Vec<&str> {
+        let mut known = BTreeMap::new();
+        let mut clash = |(name, schema)| known.insert(name, schema).is_some_and(|s| s != schema);
+        let all = self
+            .schemas
+            .iter()
+            .map(|(name, schema)| (name.as_str(), schema));
+        all.filter(|pair| clash(*pair))
+            .map(|(name, _)| name)
+            .collect()
     }
 }
 
@@ -81,6 +115,7 @@ impl Default for Routes {
         (name = "Accounts", description = "The tree of tenants."),
         (name = "APIs", description = "What is guarded: hosts, upstreams, routes, cross-origin policy."),
         (name = "Keys", description = "API keys, their life and their usage."),
+        (name = "Imports", description = "Keys that were made elsewhere, in and out in bulk."),
         (name = "Leaks", description = "Tokens that were found in public."),
         (name = "Sync", description = "The edges: how far each has come, and whether it holds what it should."),
         (name = "Edge", description = "What the edges send."),

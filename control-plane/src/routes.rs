@@ -31,7 +31,7 @@
 //!   the second is lost; views go by `#[schema(as = Key)]`. Bounds come from the constants of the checks:
 //!   `#[schema(value_type = KeyName)]` names a value that [`crate::openapi::schema`] describes with them; those of many
 //!   resources are in [`crate::openapi::names`]. With `value_type`, a field read by `given` is `T`, one that may be `null` is
-//!   `Option<T>`; of an answer, `Option<T>` with `required`.
+//!   `Option<T>`; of an answer, `Option<T>` with `required`. In parameters values are `inline`: `("id" = inline(KeyId), Path)`.
 
 mod accounts;
 mod apis;
@@ -39,6 +39,7 @@ mod docs;
 mod edge_usage;
 mod explain;
 mod health;
+mod imports;
 mod keys;
 mod leaks;
 mod presets;
@@ -47,11 +48,11 @@ mod sync;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{Method, StatusCode};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::timeout::TimeoutLayer;
 use utoipa::openapi::OpenApi;
 
 use crate::error::ApiError;
@@ -87,6 +88,7 @@ fn routes() -> Routes {
         .merge(explain::router())
         .merge(leaks::router())
         .merge(sync::router())
+        .merge(imports::router())
         .merge(edge_usage::router());
     Routes::new()
         .merge(health::router())
@@ -103,18 +105,25 @@ fn layered<S: Clone + Send + Sync + 'static>(
     routes
         .route_layer(from_fn(finish::note_route))
         .layer(DefaultBodyLimit::max(MAX_ADMIN_BODY))
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::SERVICE_UNAVAILABLE,
-            timeout,
-        ))
+        .layer(from_fn_with_state(timeout, limit_time))
         .layer(CatchPanicLayer::new())
         .layer(from_fn_with_state(finish, finish::layer))
+}
+
+/// Gives a request up that takes too long. An import takes as long as its lines keep coming, which it sees to itself.
+async fn limit_time(State(timeout): State<Duration>, request: Request, next: Next) -> Response {
+    if request.method() == Method::POST && request.uri().path() == "/v1/imports" {
+        return next.run(request).await;
+    }
+    match tokio::time::timeout(timeout, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use axum::body::{Body, to_bytes};
-    use axum::extract::Request;
     use axum::routing::get;
     use serde_json::Value;
     use tower::ServiceExt;
@@ -123,6 +132,18 @@ mod tests {
 
     async fn panics() -> &'static str {
         panic!("a secret")
+    }
+
+    #[tokio::test]
+    async fn browsers_are_told_to_keep_to_tls_only_where_a_proxy_speaks_it() {
+        for behind_tls in [false, true] {
+            let routes: Router = Router::new().route("/", get(async || "page"));
+            let app = layered(routes, TIMEOUT, Finish { behind_tls });
+            let request = Request::get("/").body(Body::empty()).unwrap();
+            let response = app.oneshot(request).await.unwrap();
+            let told = response.headers().get("strict-transport-security");
+            assert_eq!(told.is_some_and(|v| v == "max-age=31536000"), behind_tls);
+        }
     }
 
     async fn problem(path: &str) -> (u16, Value) {

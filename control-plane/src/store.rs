@@ -9,6 +9,7 @@ pub mod admin_tokens;
 pub mod apis;
 mod change;
 pub mod digests;
+pub mod imports;
 pub mod key_list;
 pub mod keys;
 pub mod lost;

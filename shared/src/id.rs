@@ -17,6 +17,11 @@ pub fn api(entropy: &[u8; 32]) -> String {
     format!("api_{}", base62::from_entropy(entropy, 16))
 }
 
+/// An import's id, `imp_` and 16 characters.
+pub fn import(entropy: &[u8; 32]) -> String {
+    format!("imp_{}", base62::from_entropy(entropy, 16))
+}
+
 /// A request's id, `req_` and 20 characters.
 pub fn request(entropy: &[u8; 32]) -> String {
     format!("req_{}", base62::from_entropy(entropy, 20))

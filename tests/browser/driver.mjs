@@ -2,6 +2,7 @@
 //
 //   {"do": "forget"}                 closes every page, forgets cookies and caches
 //   {"do": "open", "url"}            a page in a tab of its own         → {"page": number}
+//   {"do": "read", "url", "until"}   opens a page, waits for a selector, unfolds some of it → what it shows, asks for, may not
 //   {"do": "fetch", "page", "frame", "url", "init"}                     → what a script of that page can learn
 //
 // The end of the input ends the browser, so none outlives its tests.
@@ -85,6 +86,31 @@ const commands = {
     await page.goto(url);
     tabs.push({ page, refusals });
     return { page: tabs.length - 1 };
+  },
+
+  async read({ url, until }) {
+    const page = await context.newPage();
+    const [requests, faults] = [[], []];
+    page.on("request", (request) => requests.push(request.url()));
+    page.on("requestfailed", (request) => faults.push(`failed: ${request.url()}`));
+    page.on("pageerror", (error) => faults.push(String(error)));
+    page.on("console", (message) => message.type() === "error" && faults.push(message.text()));
+    // Before any script of the page, so that none of its violations is missed.
+    await page.addInitScript(() => {
+      window.violations = [];
+      document.addEventListener("securitypolicyviolation", (event) => {
+        window.violations.push(`${event.effectiveDirective} ${event.blockedURI} ${event.sample}`);
+      });
+    });
+    await page.goto(url);
+    await page.locator(until).first().waitFor();
+    const found = await page.locator(until).allInnerTexts();
+    for (const part of (await page.locator(until).all()).slice(0, 3)) {
+      await part.locator("button").first().click();
+    }
+    await page.waitForLoadState("networkidle");
+    const violations = await page.evaluate(() => window.violations);
+    return { found, requests, faults, violations };
   },
 
   async fetch({ page: number, frame: name, url, init }) {

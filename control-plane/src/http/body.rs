@@ -108,6 +108,17 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     Ok(value)
 }
 
+/// Reads a value that was parsed already, naming the field that can't be read.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn from_value<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, Vec<FieldError>> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        vec![field_error(&path, &error.into_inner())]
+    })
+}
+
 fn field_error(path: &str, error: &serde_json::Error) -> FieldError {
     let text = error.to_string();
     // The field's path says better than line and column where it is.

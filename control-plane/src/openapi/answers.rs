@@ -55,8 +55,8 @@ macro_rules! answers {
             }
         )+
 
-        fn all() -> Vec<(&'static str, &'static str, ApiError)> {
-            vec![$((stringify!($name), concat!($($doc, "\n"),+), $error)),+]
+        fn all() -> Vec<(&'static str, String, ApiError)> {
+            vec![$((stringify!($name), schema::sentences(&[$($doc),+]), $error)),+]
         }
     };
 }
@@ -92,7 +92,7 @@ answers! {
 /// Adds all answers, and what they refer to.
 pub fn describe(components: &mut Components) {
     for (name, description, error) in all() {
-        let answer = answer(description.trim(), error);
+        let answer = answer(description, error);
         components.responses.insert(name.to_owned(), answer.into());
     }
     let id = HeaderBuilder::new()
@@ -103,7 +103,7 @@ pub fn describe(components: &mut Components) {
     components.schemas.insert(PROBLEM.to_owned(), problem());
 }
 
-fn answer(description: &str, error: ApiError) -> Response {
+fn answer(description: String, error: ApiError) -> Response {
     let example = error.problem().with_request_id(EXAMPLE_ID);
     let content = ContentBuilder::new()
         .schema(Some(RefOr::<Schema>::Ref(Ref::from_schema_name(PROBLEM))))

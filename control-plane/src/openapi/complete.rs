@@ -19,6 +19,7 @@ pub fn complete(document: &mut OpenApi) {
     for schema in components.schemas.values_mut() {
         settle(schema, &values);
     }
+    name_rows(components);
     for item in document.paths.paths.values_mut() {
         for operation in operations_mut(item) {
             settle_operation(operation, &values);
@@ -97,6 +98,24 @@ fn settle(schema: &mut RefOr<Schema>, values: &BTreeMap<String, Schema>) {
             }
         }
         _ => {}
+    }
+}
+
+/// Pages repeat the schema of their rows, which has a name.
+fn name_rows(components: &mut Components) {
+    let named = components.schemas.clone();
+    for page in components.schemas.values_mut() {
+        let RefOr::T(Schema::Object(page)) = page else {
+            continue;
+        };
+        for property in page.properties.values_mut() {
+            if let RefOr::T(Schema::Array(list)) = property
+                && let ArrayItems::RefOrSchema(row) = &mut list.items
+                && let Some((name, _)) = named.iter().find(|(_, schema)| *schema == &**row)
+            {
+                **row = RefOr::Ref(Ref::from_schema_name(name));
+            }
+        }
     }
 }
 
@@ -196,12 +215,18 @@ fn settle_operation(operation: &mut Operation, values: &BTreeMap<String, Schema>
             && let Some(schema) = &mut content.schema
         {
             settle(schema, values);
+            not_null(schema);
         }
     }
 }
 
-/// A parameter that is left out is not `null`.
+/// A parameter or a body that is left out is not `null`.
 fn not_null(schema: &mut RefOr<Schema>) {
+    if let RefOr::T(Schema::OneOf(choice)) = schema
+        && let [named @ RefOr::Ref(_), _] = choice.items.as_slice()
+    {
+        *schema = named.clone();
+    }
     if let RefOr::T(Schema::Object(value)) = schema
         && let SchemaType::Array(kinds) = &value.schema_type
         && let [kind, Type::Null] = kinds.as_slice()

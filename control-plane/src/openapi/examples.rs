@@ -51,11 +51,15 @@ fn compose(schema: &RefOr<Schema>, components: &Components) -> Option<Value> {
 }
 
 fn of_object(object: &Object, components: &Components) -> Option<Value> {
-    if let Some(example) = object.example.as_ref().or(object.examples.first()) {
+    let words = object.enum_values.iter().flatten();
+    let mut examples = object.example.iter().chain(&object.examples).chain(words);
+    if let Some(example) = examples.next() {
         return Some(example.clone());
     }
     match kind(object)? {
         Type::Boolean => Some(Value::Bool(true)),
+        // What has a form needs an example of its own.
+        Type::String if object.pattern.is_none() => Some(Value::from("text")),
         Type::Integer | Type::Number => Some(Value::from(1)),
         Type::Object => {
             let mut members = Map::new();

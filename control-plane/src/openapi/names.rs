@@ -47,5 +47,5 @@ schema! {
     /// IP addresses and ranges.
     pub Ips = list::<IpText>(MAX_LIST);
     /// Anything that is to be kept with a key.
-    pub Metadata = any_object().examples([json!({"plan": "gold"})]);
+    pub Metadata as "Metadata" = any_object().examples([json!({"plan": "gold"})]);
 }

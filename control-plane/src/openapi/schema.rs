@@ -14,9 +14,10 @@ use super::complete;
 /// }
 /// ```
 ///
-/// Values, unlike objects, stand in the document wherever they are used, under the description of the field.
+/// Values stand in the document wherever they are used, under the description of the field. Objects are named there: `pub
+/// LimitsSchema as "RateLimits" = object(…);`.
 macro_rules! schema {
-    ($($(#[doc = $doc:literal])+ $vis:vis $name:ident = $schema:expr;)+) => {$(
+    ($($(#[doc = $doc:literal])+ $vis:vis $name:ident $(as $public:literal)? = $schema:expr;)+) => {$(
         $(#[doc = $doc])+
         #[derive(Debug, Clone, Copy)]
         $vis enum $name {}
@@ -25,15 +26,26 @@ macro_rules! schema {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
                 #[allow(unused_imports, reason = "the builders are there for the schema's expression")]
                 use $crate::openapi::schema::*;
-                let description = concat!($($doc, "\n"),+).trim().to_owned();
-                $schema.description(Some(description)).into()
+                $schema.description(Some(sentences(&[$($doc),+]))).into()
             }
         }
 
-        impl utoipa::ToSchema for $name {}
+        impl utoipa::ToSchema for $name {
+            fn name() -> std::borrow::Cow<'static, str> {
+                // A value's name is not shown; with its module it is no other's.
+                let own = concat!(module_path!(), "::", stringify!($name));
+                std::borrow::Cow::Borrowed([own, $($public)?].last().copied().unwrap_or(own))
+            }
+        }
     )+};
 }
 pub(crate) use schema;
+
+/// The lines of a doc comment as one text.
+pub fn sentences(lines: &[&str]) -> String {
+    let lines: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
+    lines.join(" ")
+}
 
 /// A text of so many characters.
 pub fn text(min: usize, max: usize) -> ObjectBuilder {

@@ -67,11 +67,11 @@ struct PatchAccount {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ListAccounts {
     /// Only the accounts right below this one.
-    #[param(value_type = Option<AccountId>)]
+    #[param(inline, value_type = Option<AccountId>)]
     parent: Option<String>,
-    #[param(value_type = Option<PageLimit>)]
+    #[param(inline, value_type = Option<PageLimit>)]
     limit: Option<String>,
-    #[param(value_type = Option<Cursor>)]
+    #[param(inline, value_type = Option<Cursor>)]
     cursor: Option<String>,
 }
 
@@ -153,7 +153,7 @@ async fn list(
 /// Show an account
 #[utoipa::path(
     get, path = "/accounts/{id}", operation_id = "showAccount", tag = "Accounts",
-    params(("id" = AccountId, Path)),
+    params(("id" = inline(AccountId), Path)),
     responses((status = 200, description = "The account.", body = AccountView)),
     security(("adminToken" = ["accounts.read"])),
 )]
@@ -175,7 +175,7 @@ async fn show(
     request_body(content = CreateAccount, examples(
         ("smallest" = (summary = "Below the caller's own account", value = json!({"name": "Acme"}))),
         ("full" = (summary = "With tokens that begin with its own name",
-            value = json!({"name": "Acme Europe", "parentId": "acc_00000000", "tokenPrefix": "acme"}))),
+            value = json!({"name": "Acme Europe", "parentId": "acc_4Tn0xQz9", "tokenPrefix": "acme"}))),
     )),
     responses((status = 201, description = "The account is there.", body = ChangedAccount), NotFound, Conflict),
     security(("adminToken" = ["accounts.write"])),
@@ -222,7 +222,7 @@ async fn create(
 /// Change an account
 #[utoipa::path(
     patch, path = "/accounts/{id}", operation_id = "updateAccount", tag = "Accounts",
-    params(("id" = AccountId, Path)),
+    params(("id" = inline(AccountId), Path)),
     request_body(content = PatchAccount, examples(
         ("rename" = (summary = "Another name", value = json!({"name": "Acme Inc."}))),
     )),
@@ -262,7 +262,7 @@ async fn update(
 /// It must be empty, and not the account of the token in use.
 #[utoipa::path(
     delete, path = "/accounts/{id}", operation_id = "deleteAccount", tag = "Accounts",
-    params(("id" = AccountId, Path)),
+    params(("id" = inline(AccountId), Path)),
     responses((status = 200, description = "The account is gone.", body = Done), Conflict),
     security(("adminToken" = ["accounts.write"])),
 )]

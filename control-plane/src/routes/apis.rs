@@ -37,11 +37,11 @@ pub fn router() -> Routes {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ListApis {
     /// Only APIs of this account.
-    #[param(value_type = Option<AccountId>)]
+    #[param(inline, value_type = Option<AccountId>)]
     account: Option<String>,
-    #[param(value_type = Option<PageLimit>)]
+    #[param(inline, value_type = Option<PageLimit>)]
     limit: Option<String>,
-    #[param(value_type = Option<Cursor>)]
+    #[param(inline, value_type = Option<Cursor>)]
     cursor: Option<String>,
 }
 
@@ -87,7 +87,7 @@ async fn list(
 /// Show an API
 #[utoipa::path(
     get, path = "/apis/{id}", operation_id = "showApi", tag = "APIs",
-    params(("id" = ApiId, Path)),
+    params(("id" = inline(ApiId), Path)),
     responses((status = 200, description = "The API.", body = ApiView)),
     security(("adminToken" = ["apis.read"])),
 )]
@@ -116,7 +116,7 @@ async fn show(
         }))),
         ("full" = (summary = "Two environments, routes, browsers", value = json!({
             "name": "Customers",
-            "accountId": "acc_00000000",
+            "accountId": "acc_4Tn0xQz9",
             "endpoints": [
                 {"host": "api.example.com", "environment": "production"},
                 {"host": "*.preview.example.com", "environment": "preview", "code": "prev",
@@ -179,7 +179,7 @@ async fn create(
 /// Change an API
 #[utoipa::path(
     patch, path = "/apis/{id}", operation_id = "updateApi", tag = "APIs",
-    params(("id" = ApiId, Path)),
+    params(("id" = inline(ApiId), Path)),
     request_body(content = PatchApi, examples(
         ("upstream" = (summary = "Another upstream", value = json!({"upstream": "https://new.internal"}))),
     )),
@@ -214,7 +214,7 @@ async fn update(
 /// Delete an API
 #[utoipa::path(
     delete, path = "/apis/{id}", operation_id = "deleteApi", tag = "APIs",
-    params(("id" = ApiId, Path)),
+    params(("id" = inline(ApiId), Path)),
     responses((status = 200, description = "The API is gone.", body = Done)),
     security(("adminToken" = ["apis.write"])),
 )]

@@ -83,7 +83,7 @@ async fn page() -> Response {
 /// Load a file of that page
 #[utoipa::path(
     get, path = "/docs/{file}", operation_id = "loadPageFile", tag = "Server",
-    params(("file" = FileName, Path)),
+    params(("file" = inline(FileName), Path)),
     responses((status = 200, description = "The file.", content_type = "text/javascript")),
     security(()),
 )]

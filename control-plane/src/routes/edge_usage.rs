@@ -33,7 +33,7 @@ schema! {
     /// Minutes since the Unix epoch, when the requests arrived.
     Minute = count();
     /// First digit of the status that the callers got.
-    Class = whole(1, 5);
+    Class = whole(0, u8::MAX.into());
     /// The batch's number: counts up from 1.
     Seq = count().minimum(Some(1_u32)).maximum(Some(MAX_SEQ as usize));
     /// Milliseconds since the Unix epoch.
@@ -51,14 +51,14 @@ schema! {
         ("lastAt", of::<LastAt>(), false),
     ]).additional_properties(OPEN);
     /// What a guard counted. Members that are not known are let be: an edge may be newer.
-    Batch = object([
+    Batch as "UsageBatch" = object([
         ("guard", text(1, MAX_NAME).into(), true),
         ("account", of::<NameText>(), true),
         ("seq", of::<Seq>(), true),
         ("rows", list::<UsageRow>(MAX_USAGE_ROWS).into(), true),
     ]).additional_properties(OPEN);
     /// The batch is kept, or was before.
-    Receipt = object([("seq", of::<Seq>(), true)]);
+    Receipt as "UsageReceipt" = object([("seq", of::<Seq>(), true)]);
 }
 
 /// Report usage

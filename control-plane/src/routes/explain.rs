@@ -6,7 +6,6 @@ use crate::http::token_text::TokenText;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use shared::credential::MAX_CREDENTIAL;
 use shared::denial::{CODES, Denial, InvalidKey};
 use shared::path::MAX_PATH;
 use shared::record::{Endpoint, KeyRecord};
@@ -43,9 +42,9 @@ pub fn router() -> Routes {
 
 schema! {
     /// A host, with its port if it has one.
-    Host = text(1, MAX_HEADER).examples(["api.example.com"]);
+    Host = text(0, MAX_HEADER).examples(["api.example.com"]);
     /// A token.
-    TokenSchema = text(1, MAX_CREDENTIAL);
+    TokenSchema = text(0, crate::http::body::MAX_ADMIN_BODY);
     /// An HTTP method.
     MethodText = text(1, MAX_METHOD).examples(["GET"]);
     /// A path, with the query or without.

@@ -1,6 +1,7 @@
 //! `/v1/keys`: create, list, show, change, delete. A key's life and usage are in files of their own.
 
-mod input;
+mod export;
+pub mod input;
 mod lifecycle;
 mod list;
 mod usage;
@@ -36,6 +37,7 @@ pub use view::LimitsSchema;
 pub fn router() -> Routes {
     Routes::new()
         .with(routes!(list::list, create))
+        .with(routes!(export::export))
         .with(routes!(show, update, remove))
         .with(routes!(lifecycle::rotate))
         .with(routes!(lifecycle::revoke))
@@ -52,7 +54,7 @@ pub fn router() -> Routes {
         ("smallest" = (summary = "60 requests a minute, no permissions", value = json!({"name": "Mobile app"}))),
         ("full" = (summary = "Bound in every way", value = json!({
             "name": "Partner integration",
-            "accountId": "acc_00000000",
+            "accountId": "acc_4Tn0xQz9",
             "environment": "staging",
             "permissions": ["customers.read", "orders.*"],
             "resources": ["customer:c_9"],
@@ -110,7 +112,7 @@ async fn create(
 /// Show a key
 #[utoipa::path(
     get, path = "/keys/{id}", operation_id = "showKey", tag = "Keys",
-    params(("id" = KeyId, Path)),
+    params(("id" = inline(KeyId), Path)),
     responses((status = 200, description = "The key.", body = KeyView)),
     security(("adminToken" = ["keys.read"])),
 )]
@@ -130,7 +132,7 @@ async fn show(
 /// Change a key
 #[utoipa::path(
     patch, path = "/keys/{id}", operation_id = "updateKey", tag = "Keys",
-    params(("id" = KeyId, Path)),
+    params(("id" = inline(KeyId), Path)),
     request_body(content = PatchKey, examples(
         ("limits" = (summary = "Another limit of a minute, none of a day",
             value = json!({"rateLimits": {"requestsPerMinute": 120, "requestsPerDay": null}}))),
@@ -158,7 +160,7 @@ async fn update(
 /// Its usage stays; the edges are told that the key is gone.
 #[utoipa::path(
     delete, path = "/keys/{id}", operation_id = "deleteKey", tag = "Keys",
-    params(("id" = KeyId, Path)),
+    params(("id" = inline(KeyId), Path)),
     responses((status = 200, description = "The key is gone.", body = Done)),
     security(("adminToken" = ["keys.write"])),
 )]

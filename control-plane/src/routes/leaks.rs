@@ -36,7 +36,8 @@ schema! {
     /// Where it was found.
     Place = text(0, MAX_URL).examples(["https://github.com/o/r/blob/main/.env"]);
     /// The token's SHA-256, in hexadecimal digits.
-    TokenHash = form("^[0-9a-f]{64}$");
+    TokenHash = form("^[0-9a-f]{64}$")
+        .examples(["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"]);
     /// Whether it is, or was, a token of ours.
     LabelWord = word(&[(TRUE_POSITIVE, ()), (FALSE_POSITIVE, ())]);
     /// A match of GitHub's. Members that are not known are let be.
@@ -46,7 +47,7 @@ schema! {
         ("url", or_null::<Place>(), false),
     ]).additional_properties(OPEN);
     /// The matches of a report.
-    Matches = list::<Matched>(MAX_TOKENS);
+    Matches as "GitHubMatches" = list::<Matched>(MAX_TOKENS);
     /// What became of it: `revoked`: it was in use until now; `not_in_use`: it opened nothing any more; `unknown`: it is none
     /// of ours.
     StatusWord = word(&[("revoked", ()), ("not_in_use", ()), ("unknown", ())]);
@@ -89,7 +90,6 @@ struct Label {
     responses((status = 200, description = "A label for each match.", body = Vec<Label>), Unauthorized, Unavailable),
     security(("githubSignature" = [])),
 )]
-
 async fn github(
     State(state): State<AppState>,
     headers: HeaderMap,
@@ -183,7 +183,6 @@ struct Outcome {
     responses((status = 200, description = "What became of it.", body = Outcome), Unavailable),
     security(()),
 )]
-
 async fn report(
     State(state): State<AppState>,
     Body(held): Body<Held>,

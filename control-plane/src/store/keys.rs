@@ -332,6 +332,33 @@ pub async fn by_hash(conn: &mut Conn, holder: &str, hash: &KeyHash) -> sqlx::Res
     .await
 }
 
+/// The keys of `holder` and of the accounts below it, or of one account alone, that are not deleted, after a place in the
+/// order of ids.
+///
+/// # Errors
+/// When the rows can't be read.
+pub async fn after(
+    conn: &mut Conn,
+    holder: &str,
+    account: Option<&str>,
+    id: &str,
+    limit: u32,
+) -> sqlx::Result<Vec<Key>> {
+    query(
+        "select k.* from keys k
+         where k.id > $3 and k.state <> 'deleted'
+           and k.account_id in (select account_id from account_tree where ancestor_id = $1)
+           and (cast($2 as text) is null or k.account_id = $2)
+         order by k.id limit $4",
+    )
+    .bind(holder)
+    .bind(account)
+    .bind(id)
+    .bind(i64::from(limit))
+    .fetch_all(conn)
+    .await
+}
+
 /// The hashes of a key's tokens, the current one first.
 ///
 /// # Errors

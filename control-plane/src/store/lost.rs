@@ -25,19 +25,21 @@ impl Lost {
     pub fn tombstone(&self) -> Option<Record> {
         let account = self.accounts.first()?;
         let above: Vec<&String> = self.accounts.iter().filter(|a| **a != self.id).collect();
-        let mut record: Value = match self.kind {
-            Kind::Account => json!({"ancestors": above, "deleted": true}),
-            Kind::Api => {
-                json!({"account": account, "name": "", "endpoints": [], "upstream": "", "deleted": true})
+        let (id, version) = (&self.id, self.version);
+        let record: Value = match self.kind {
+            Kind::Account => {
+                json!({"kind": "account", "id": id, "version": version, "ancestors": above, "deleted": true})
             }
-            Kind::Key => {
-                json!({"account": account, "environment": "", "state": "deleted", "credentials": []})
-            }
+            Kind::Api => json!({
+                "kind": "api", "id": id, "version": version, "account": account,
+                "name": "", "endpoints": [], "upstream": "", "deleted": true,
+            }),
+            Kind::Key => json!({
+                "kind": "key", "id": id, "version": version, "account": account,
+                "environment": "", "state": "deleted", "credentials": [],
+            }),
             Kind::Lost => return None,
         };
-        record["kind"] = self.kind.name().into();
-        record["id"] = self.id.as_str().into();
-        record["version"] = self.version.into();
         serde_json::from_value(record).ok()
     }
 }

@@ -126,6 +126,19 @@ impl Outcome {
     }
 }
 
+/// A page that was read.
+#[derive(Debug, Deserialize)]
+pub struct Reading {
+    /// The texts of what was waited for.
+    pub found: Vec<String>,
+    /// Every URL that it asked for.
+    pub requests: Vec<String>,
+    /// Errors of its scripts and requests, and what the browser complained of.
+    pub faults: Vec<String>,
+    /// What its content security policy forbade.
+    pub violations: Vec<String>,
+}
+
 impl Browser {
     /// Starts one, or makes the one that runs forget everything.
     ///
@@ -146,6 +159,12 @@ impl Browser {
     /// Opens a page of an origin and gives a sandboxed frame in it.
     pub async fn sandbox(&self, origin: &str) -> Page<'_> {
         self.open(&format!("{origin}/sandbox"), Some("sandbox"))
+            .await
+    }
+
+    /// Opens a page and reads it when a selector matches.
+    pub async fn read(&self, url: &str, until: &str) -> Reading {
+        self.command(json!({"do": "read", "url": url, "until": until}))
             .await
     }
 

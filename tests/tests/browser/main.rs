@@ -4,6 +4,7 @@
 
 mod chromium;
 mod credentials;
+mod docs;
 mod nginx;
 mod origins;
 mod pages;

@@ -17,7 +17,7 @@ use crate::timestamp::Timestamp;
 
 schema! {
     /// One host of an API, and the environment it serves.
-    EndpointSchema = object([
+    EndpointSchema as "Endpoint" = object([
         ("host", of::<Host>(), true),
         ("environment", of::<EnvironmentName>(), true),
         ("code", of::<EnvironmentCode>(), true),
@@ -29,7 +29,7 @@ schema! {
         ("param", of::<ParamName>(), true),
     ]);
     /// One row of the routes table.
-    RouteSchema = object([
+    RouteSchema as "Route" = object([
         ("method", of::<MethodText>(), true),
         ("path", of::<PathTemplate>(), true),
         ("permission", of::<PermissionText>(), false),
@@ -38,7 +38,7 @@ schema! {
         ("resource", of::<ResourceParam>(), false),
     ]);
     /// Cross-origin policy (WHATWG Fetch, CORS protocol).
-    CorsSchema = object([
+    CorsSchema as "CorsPolicy" = object([
         ("allowedOrigins", of::<Origins>(), true),
         ("allowedMethods", of::<Tokens>(), true),
         ("allowedHeaders", of::<Tokens>(), true),

@@ -38,6 +38,7 @@ pub struct Rotate {
 
 /// An empty object: there is nothing to say.
 #[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = Empty)]
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
 
@@ -46,7 +47,7 @@ pub struct Nothing {}
 /// Gives it a new token. The old one ends now or after a grace; one that was in an earlier grace ends now.
 #[utoipa::path(
     post, path = "/keys/{id}/rotate", operation_id = "rotateKey", tag = "Keys",
-    params(("id" = KeyId, Path)),
+    params(("id" = inline(KeyId), Path)),
     request_body(content = Option<Rotate>, examples(
         ("now" = (summary = "The old token ends now", value = json!({}))),
         ("grace" = (summary = "The old token works for another day", value = json!({"graceSeconds": 86400}))),
@@ -96,7 +97,7 @@ pub async fn rotate(
 /// Stops it. Revoking a revoked key is a new version all the same, so that the answer tells whether the edges have it.
 #[utoipa::path(
     post, path = "/keys/{id}/revoke", operation_id = "revokeKey", tag = "Keys",
-    params(("id" = KeyId, Path)),
+    params(("id" = inline(KeyId), Path)),
     request_body(content = Option<Nothing>, example = json!({})),
     responses((status = 200, description = "The key as it is now.", body = ChangedKey)),
     security(("adminToken" = ["keys.write"])),
@@ -115,7 +116,7 @@ pub async fn revoke(
 /// Lets a revoked key be used again.
 #[utoipa::path(
     post, path = "/keys/{id}/reactivate", operation_id = "reactivateKey", tag = "Keys",
-    params(("id" = KeyId, Path)),
+    params(("id" = inline(KeyId), Path)),
     request_body(content = Option<Nothing>, example = json!({})),
     responses((status = 200, description = "The key as it is now.", body = ChangedKey)),
     security(("adminToken" = ["keys.write"])),

@@ -38,21 +38,21 @@ schema! {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ListKeys {
     /// Only keys of this account.
-    #[param(value_type = Option<AccountId>)]
+    #[param(inline, value_type = Option<AccountId>)]
     account: Option<String>,
-    #[param(value_type = Option<EnvironmentName>)]
+    #[param(inline, value_type = Option<EnvironmentName>)]
     environment: Option<String>,
-    #[param(value_type = Option<Status>)]
+    #[param(inline, value_type = Option<Status>)]
     status: Option<String>,
-    #[param(value_type = Option<OwnerId>)]
+    #[param(inline, value_type = Option<OwnerId>)]
     owner: Option<String>,
-    #[param(value_type = Option<SearchText>)]
+    #[param(inline, value_type = Option<SearchText>)]
     q: Option<String>,
-    #[param(value_type = Option<UnusedDays>)]
+    #[param(inline, value_type = Option<UnusedDays>)]
     unused_for_days: Option<String>,
-    #[param(value_type = Option<PageLimit>)]
+    #[param(inline, value_type = Option<PageLimit>)]
     limit: Option<String>,
-    #[param(value_type = Option<Cursor>)]
+    #[param(inline, value_type = Option<Cursor>)]
     cursor: Option<String>,
 }
 

@@ -31,7 +31,7 @@ schema! {
     /// How long each span is.
     Step = word(&STEPS).examples(["hour"]);
     /// Requests by outcome: `ok`, or the code of the refusal.
-    Outcomes = counts().examples([serde_json::json!({"ok": 1_200, "rate_limited": 4})]);
+    Outcomes as "Outcomes" = counts().examples([serde_json::json!({"ok": 1_200, "rate_limited": 4})]);
 }
 
 /// The query string.
@@ -40,12 +40,12 @@ schema! {
 #[serde(deny_unknown_fields)]
 pub struct UsageQuery {
     /// Where to begin; a day before the end by default.
-    #[param(value_type = Option<Timestamp>)]
+    #[param(inline, value_type = Option<Timestamp>)]
     from: Option<String>,
     /// Where to end; now by default.
-    #[param(value_type = Option<Timestamp>)]
+    #[param(inline, value_type = Option<Timestamp>)]
     to: Option<String>,
-    #[param(value_type = Option<Step>)]
+    #[param(inline, value_type = Option<Step>)]
     step: Option<String>,
 }
 
@@ -90,7 +90,7 @@ struct Range {
 /// The sums by span and outcome. At most 10,000 spans may lie between `from` and `to`.
 #[utoipa::path(
     get, path = "/keys/{id}/usage", operation_id = "showKeyUsage", tag = "Keys",
-    params(("id" = KeyId, Path), UsageQuery),
+    params(("id" = inline(KeyId), Path), UsageQuery),
     responses((status = 200, description = "The key's usage over time.", body = UsageView)),
     security(("adminToken" = ["usage.read"])),
 )]

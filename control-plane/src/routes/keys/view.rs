@@ -27,7 +27,7 @@ schema! {
     /// Whether a key can be used now. `rate_limited`: it was refused for its quota a moment ago.
     pub Status = word(&KeyStatus::NAMES);
     /// The limits of a key, in cost units; `null`: not limited in that window.
-    pub LimitsSchema = object([
+    pub LimitsSchema as "RateLimits" = object([
         ("requestsPerMinute", or_null::<Limit>(), true),
         ("requestsPerHour", or_null::<Limit>(), true),
         ("requestsPerDay", or_null::<Limit>(), true),

@@ -3,6 +3,8 @@
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
+use super::contract;
+
 /// Status, headers and JSON body.
 #[derive(Debug)]
 pub struct Answer {
@@ -12,12 +14,14 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Reads a response.
+    /// Reads a response, which must be as the OpenAPI document has it.
     pub async fn read(response: reqwest::Response) -> Self {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
+        let path = response.url().path().to_owned();
         let text = response.text().await.unwrap();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        contract::check(&path, status, &body);
         Self {
             status,
             headers,

@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod app;
+pub mod contract;
 pub mod database;
 pub mod edge;
 pub mod process;
