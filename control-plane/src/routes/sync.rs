@@ -17,7 +17,11 @@ use crate::openapi::schema::schema;
 use crate::state::AppState;
 use crate::store::targets::Target;
 use crate::store::{Conn, accounts, targets};
+use crate::validate::Checks;
 use view::{Edges, TargetView};
+
+/// The longest URL of an edge that is looked for, in characters.
+const MAX_TARGET: usize = 2_048;
 
 /// The routes.
 pub fn router() -> Routes {
@@ -30,7 +34,7 @@ pub fn router() -> Routes {
 
 schema! {
     /// An edge's base URL, as the server is configured with it.
-    TargetUrl = text(1, 2_048).examples(["https://edge.example.com"]);
+    TargetUrl = text(1, MAX_TARGET).examples(["https://edge.example.com"]);
 }
 
 /// Show the edges
@@ -71,6 +75,9 @@ async fn resync(
     admin: Admin,
     OptionalBody(input): OptionalBody<Resync>,
 ) -> Result<Reply<Edges>, ApiError> {
+    let mut checks = Checks::default();
+    check_target(&mut checks, input.target.as_deref());
+    checks.finish()?;
     let mut tx = state.store().write().await?;
     only_root(&mut tx, &admin).await?;
     for target in chosen(&mut tx, input.target.as_deref()).await? {
@@ -89,6 +96,12 @@ async fn only_root(conn: &mut Conn, admin: &Admin) -> Result<(), ApiError> {
         _ => Err(ApiError::NotFound(
             "There is nothing at this path".to_owned(),
         )),
+    }
+}
+
+fn check_target(checks: &mut Checks, target: Option<&str>) {
+    if let Some(target) = target {
+        checks.text("target", target, MAX_TARGET);
     }
 }
 

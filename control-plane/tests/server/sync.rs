@@ -120,7 +120,7 @@ async fn edges_are_for_the_root_account_alone() {
     }
     for path in [
         "/v1/sync/status?target=https://nobody.example",
-        "/v1/sync/status?account=acc_00000000",
+        "/v1/sync/status?accountId=acc_00000000",
     ] {
         app.get(path).await.problem(404, "not_found");
     }

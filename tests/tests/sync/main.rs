@@ -86,7 +86,7 @@ async fn drift_made_by_hand_is_found_by_status_and_mended_by_repair() {
         .map(|account| text(&account["id"]))
         .find(|id| *id != world.account)
         .unwrap();
-    let path = format!("/v1/sync/status?account={elsewhere}");
+    let path = format!("/v1/sync/status?accountId={elsewhere}");
     assert_eq!(drift(&get(&world, &path).await), []);
 
     let done = post(&world, "/v1/sync/repair", &json!({})).await;

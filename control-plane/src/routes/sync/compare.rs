@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::view::{FailureText, KindWord, RecordCount};
-use super::{TargetUrl, chosen, only_root};
+use super::{TargetUrl, check_target, chosen, only_root};
 use crate::auth::Admin;
 use crate::error::ApiError;
 use crate::http::body::{OptionalBody, Reply, given};
@@ -30,8 +30,6 @@ const PASSES: usize = 3;
 schema! {
     /// Where a comparison goes on.
     AccountCursor = text(1, 64).examples(["acc_4Tn0xQz9"]);
-    /// `true` or `false`.
-    YesNo = word(&[("true", ()), ("false", ())]);
     /// A record's id.
     RecordId = text(1, 64).examples(["key_6fJq81Nn0sPz5cGhR2Wa"]);
     /// How a record differs: `missing` or `older` at the edge; `newer` there than in the database, or `unknown` to it, as after
@@ -48,9 +46,9 @@ pub struct StatusQuery {
     target: Option<String>,
     /// Only the guard of this account.
     #[param(value_type = Option<AccountId>)]
-    account: Option<String>,
+    account_id: Option<String>,
     /// Whether KV's copies are looked at too, one by one. KV itself may lag by a minute.
-    #[param(value_type = Option<YesNo>)]
+    #[param(value_type = Option<bool>)]
     kv: Option<String>,
     /// `nextCursor` of the page before.
     #[param(value_type = Option<AccountCursor>)]
@@ -67,7 +65,7 @@ pub struct Repair {
     /// Only the guard of this account.
     #[schema(value_type = AccountId)]
     #[serde(default, deserialize_with = "given")]
-    account: Option<String>,
+    account_id: Option<String>,
     /// Whether KV's copies are looked at too, one by one.
     #[serde(default)]
     kv: bool,
@@ -186,20 +184,15 @@ pub async fn status(
     Params(query): Params<StatusQuery>,
 ) -> Result<Reply<StatusView>, ApiError> {
     let mut checks = Checks::default();
-    let kv = match query.kv.as_deref() {
-        None | Some("false") => false,
-        Some("true") => true,
-        Some(_) => {
-            checks.fail("kv", "true or false");
-            false
-        }
-    };
+    let words = [("true", true), ("false", false)];
+    let kv = query.kv.as_deref();
+    let kv = kv.and_then(|kv| checks.word("kv", kv, &words));
     checks.finish()?;
     let task = Task {
         target: query.target,
-        account: query.account,
+        account: query.account_id,
         cursor: query.cursor,
-        kv,
+        kv: kv.unwrap_or(false),
     };
     let (targets, accounts, next_cursor) = task.begin(&state, &admin).await?;
     let mut data = Vec::new();
@@ -250,7 +243,7 @@ pub async fn repair(
 ) -> Result<Reply<RepairView>, ApiError> {
     let task = Task {
         target: input.target,
-        account: input.account,
+        account: input.account_id,
         cursor: input.cursor,
         kv: input.kv,
     };
@@ -324,7 +317,12 @@ impl Task {
         admin: &Admin,
     ) -> Result<(Vec<String>, Vec<String>, Option<String>), ApiError> {
         let mut checks = Checks::default();
-        if self.cursor.as_deref().is_some_and(|c| !is_id(c)) {
+        check_target(&mut checks, self.target.as_deref());
+        if self
+            .cursor
+            .as_deref()
+            .is_some_and(|c| !is_id(c) || c.is_empty())
+        {
             checks.fail("cursor", "not a cursor of this list");
         }
         checks.finish()?;
