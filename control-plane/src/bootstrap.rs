@@ -5,7 +5,9 @@ use shared::Millis;
 
 use crate::admin_token::AdminToken;
 use crate::entropy;
+use crate::rights;
 use crate::store::accounts::{self, Account};
+use crate::store::admin_tokens::TokenRow;
 use crate::store::{Change, Conn, Store, admin_tokens};
 
 const ROOT_NAME: &str = "Root";
@@ -25,7 +27,8 @@ pub async fn first_token(store: &Store, force: bool, now: Millis) -> anyhow::Res
     }
     let token = AdminToken::mint()?;
     let root = ensure_root(&mut change).await?;
-    admin_tokens::insert(change.conn(), &token, &root, "bootstrap", now).await?;
+    let row = owner_token(root, "bootstrap", now)?;
+    admin_tokens::insert(change.conn(), &token, &row).await?;
     let _ = change.commit().await?;
     Ok(token)
 }
@@ -37,11 +40,36 @@ pub async fn first_token(store: &Store, force: bool, now: Millis) -> anyhow::Res
 pub async fn ensure_token(store: &Store, token: &AdminToken, now: Millis) -> anyhow::Result<()> {
     let mut change = Change::begin(store, now).await?;
     let root = ensure_root(&mut change).await?;
-    if admin_tokens::insert(change.conn(), token, &root, "environment", now).await? {
-        tracing::info!(account = root, "the configured admin token was added");
+    let row = owner_token(root, "environment", now)?;
+    if admin_tokens::insert(change.conn(), token, &row).await? {
+        tracing::info!(
+            account = row.account_id,
+            "the configured admin token was added"
+        );
+    } else if admin_tokens::is_revoked(change.conn(), token).await? {
+        tracing::warn!("the configured admin token was revoked and is worth nothing");
     }
     let _ = change.commit().await?;
     Ok(())
+}
+
+/// A token that no admin makes: it acts as an owner of its account, and does not end.
+///
+/// # Errors
+/// When the system has no randomness.
+pub fn owner_token(account_id: String, name: &str, now: Millis) -> anyhow::Result<TokenRow> {
+    Ok(TokenRow {
+        id: shared::id::admin_token(&*entropy::draw()?),
+        account_id,
+        name: name.to_owned(),
+        member_id: None,
+        role: rights::OWNER.to_owned(),
+        scope: None,
+        created_by: None,
+        created_at: now,
+        last_used_at: None,
+        expires_at: None,
+    })
 }
 
 async fn ensure_root(change: &mut Change) -> anyhow::Result<String> {

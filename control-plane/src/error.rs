@@ -1,6 +1,7 @@
 //! What can go wrong in a request: the caller's mistakes, told in full, and ours, logged and not shown.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -8,13 +9,16 @@ use serde::Serialize;
 use shared::problem::Problem;
 use utoipa::ToSchema;
 
+/// What ids of ours begin with.
+const ID_PREFIXES: [&str; 7] = ["acc_", "api_", "imp_", "key_", "mem_", "role_", "tok_"];
+
 /// The answer to a request that failed.
 #[derive(Debug)]
 pub enum ApiError {
     /// No valid admin token, or no valid signature.
     Unauthorized(&'static str),
     /// Known, but not allowed.
-    Forbidden(&'static str),
+    Forbidden(String),
     /// There is no such thing, or it is outside the token's account.
     NotFound(String),
     /// The path has other methods.
@@ -33,6 +37,10 @@ pub enum ApiError {
     BadRequest(String),
     /// The database is out of reach or overloaded; a retry may succeed.
     Unavailable,
+    /// Parts of the server that can't serve at the moment, by name.
+    NotReady(Vec<&'static str>),
+    /// Too many invalid admin tokens came from this client; it may try again after this time.
+    TooManyAttempts(Duration),
     /// Our mistake.
     Internal(anyhow::Error),
 }
@@ -62,10 +70,7 @@ impl ApiError {
     pub fn no(thing: &str, id: &str) -> Self {
         // Only ids of ours are repeated: a path may hold anything, a token for example.
         let shown = id.len() <= 32 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        let is_id = shown
-            && ["acc_", "api_", "imp_", "key_"]
-                .iter()
-                .any(|p| id.starts_with(p));
+        let is_id = shown && ID_PREFIXES.iter().any(|p| id.starts_with(p));
         Self::NotFound(if is_id {
             format!("There is no {thing} {id}")
         } else {
@@ -79,7 +84,7 @@ impl ApiError {
             Self::Unauthorized(detail) => {
                 Problem::new(401, "unauthorized", "Unauthorized", *detail)
             }
-            Self::Forbidden(detail) => Problem::new(403, "forbidden", "Forbidden", *detail),
+            Self::Forbidden(detail) => Problem::new(403, "forbidden", "Forbidden", detail),
             Self::NotFound(detail) => Problem::new(404, "not_found", "Not found", detail),
             Self::MethodNotAllowed => Problem::new(
                 405,
@@ -108,6 +113,22 @@ impl ApiError {
                 "unavailable",
                 "Unavailable",
                 "The database can't be reached at the moment",
+            ),
+            Self::NotReady(parts) => Problem::new(
+                503,
+                "unavailable",
+                "Unavailable",
+                format!("Not ready: {}", parts.join(", ")),
+            )
+            .with(
+                "parts",
+                parts.iter().copied().collect::<serde_json::Value>(),
+            ),
+            Self::TooManyAttempts(_) => Problem::new(
+                429,
+                "too_many_attempts",
+                "Too many attempts",
+                "Too many admin tokens that are not valid came from this address; try again later",
             ),
             Self::Internal(_) => internal(),
         }
@@ -148,8 +169,14 @@ impl IntoResponse for ApiError {
                     HeaderValue::from_static("Bearer realm=\"keyward\""),
                 );
             }
-            Self::Unavailable => {
+            Self::Unavailable | Self::NotReady(_) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            Self::TooManyAttempts(wait) => {
+                // Whole seconds, so that the moment named is not too early.
+                let seconds = wait.as_millis().div_ceil(1000).max(1);
+                let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
+                headers.insert(header::RETRY_AFTER, seconds.into());
             }
             _ => {}
         }

@@ -11,12 +11,14 @@ use std::collections::BTreeMap;
 
 use axum::Router;
 use axum::http::Method;
+use shared::permission::Permission;
 use utoipa::OpenApi as _;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{OpenApi, PathItem, RefOr, Schema};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
+use crate::rights::MANAGEMENT;
 use crate::state::AppState;
 
 /// The security scheme of admin tokens.
@@ -114,6 +116,7 @@ impl Default for Routes {
     tags(
         (name = "Accounts", description = "The tree of tenants."),
         (name = "APIs", description = "What is guarded: hosts, upstreams, routes, cross-origin policy."),
+        (name = "People", description = "Members of accounts, their roles, and the tokens that admins show."),
         (name = "Keys", description = "API keys, their life and their usage."),
         (name = "Imports", description = "Keys that were made elsewhere, in and out in bulk."),
         (name = "Leaks", description = "Tokens that were found in public."),
@@ -158,10 +161,12 @@ pub enum Access {
     Public,
     /// An edge, by its signature.
     Edge,
+    /// Any admin.
+    AnyAdmin,
     /// GitHub, by its signature.
     GitHub,
     /// An admin who holds this management permission.
-    Admin(String),
+    Admin(Permission),
 }
 
 /// An operation of the document.
@@ -202,7 +207,10 @@ fn access(operation: &Operation) -> Option<Access> {
         (Some((name, needs)), None) => {
             let needs: Vec<String> = serde_json::from_value(needs.clone()).ok()?;
             match (name.as_str(), needs.as_slice()) {
-                (ADMIN_TOKEN, [permission]) => Some(Access::Admin(permission.clone())),
+                (ADMIN_TOKEN, []) => Some(Access::AnyAdmin),
+                (ADMIN_TOKEN, [name]) if MANAGEMENT.contains(&name.as_str()) => {
+                    Permission::parse(name).ok().map(Access::Admin)
+                }
                 (EDGE_SIGNATURE, []) => Some(Access::Edge),
                 (GITHUB_SIGNATURE, []) => Some(Access::GitHub),
                 _ => None,

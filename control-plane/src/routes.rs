@@ -19,8 +19,9 @@
 //! ```
 //!
 //! - The first line of the doc comment is the summary, without a full stop; the rest is the description.
-//! - `security` is `("adminToken" = ["<permission>"])` with exactly one permission; `("edgeSignature" = [])` or the like for what an
-//!   edge signs; `()` for everybody, which a test allows to a few paths by name.
+//! - `security` is `("adminToken" = ["<permission>"])` with exactly one permission of [`crate::rights::MANAGEMENT`], which
+//!   [`crate::auth::guard`] asks for before the handler runs; `("adminToken" = [])` for what any admin may do;
+//!   `("edgeSignature" = [])` or the like for what is signed; `()` for everybody, which a test allows to a few paths by name.
 //! - `responses` lists the answer of success and the failures that are the operation's own, by their names in
 //!   [`crate::openapi::answers`] (`Conflict`; `NotFound` for an id in body or query). What follows from the extractors is
 //!   added to every operation: 401, 403 and 503 by the permission, 404 by an id in the path, 422 by a query string, 400, 413,
@@ -34,6 +35,7 @@
 //!   `Option<T>`; of an answer, `Option<T>` with `required`. In parameters values are `inline`: `("id" = inline(KeyId), Path)`.
 
 mod accounts;
+mod admin_tokens;
 mod apis;
 mod docs;
 mod edge_usage;
@@ -42,7 +44,11 @@ mod health;
 mod imports;
 mod keys;
 mod leaks;
+mod me;
+mod members;
+mod metrics;
 mod presets;
+mod roles;
 mod sync;
 
 use std::time::Duration;
@@ -55,9 +61,13 @@ use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
 
+use crate::auth::{self, Gate};
 use crate::error::ApiError;
 use crate::http::body::MAX_ADMIN_BODY;
+use crate::http::client_address::{self, Proxies};
 use crate::http::finish::{self, Finish};
+use crate::http::observe;
+use crate::metrics::Metrics;
 use crate::openapi::Routes;
 use crate::state::AppState;
 
@@ -65,12 +75,26 @@ use crate::state::AppState;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The whole API.
-pub fn router(state: AppState, finish: Finish) -> Router {
-    let (routes, _) = routes().build();
-    let all = routes
+pub fn router(state: AppState, proxies: Proxies, finish: Finish) -> Router {
+    let (routes, document) = routes().build();
+    let gate = Gate::new(state.clone(), &document);
+    let routes = routes.route_layer(from_fn_with_state(gate, auth::guard));
+    let metrics = state.metrics().clone();
+    layered(closed(routes), TIMEOUT, proxies, finish, metrics).with_state(state)
+}
+
+/// The metrics alone, for an address of their own.
+pub fn metrics_router(state: AppState) -> Router {
+    let routes = closed(metrics::alone());
+    let metrics = state.metrics().clone();
+    layered(routes, TIMEOUT, Proxies::None, Finish::default(), metrics).with_state(state)
+}
+
+/// What no route takes.
+fn closed(routes: Router<AppState>) -> Router<AppState> {
+    routes
         .fallback(|| async { ApiError::NotFound("There is nothing at this path".to_owned()) })
-        .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed });
-    layered(all, TIMEOUT, finish).with_state(state)
+        .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
 }
 
 /// The documentation of the whole API.
@@ -82,6 +106,10 @@ pub fn document() -> OpenApi {
 fn routes() -> Routes {
     let v1 = Routes::new()
         .merge(accounts::router())
+        .merge(me::router())
+        .merge(members::router())
+        .merge(roles::router())
+        .merge(admin_tokens::router())
         .merge(apis::router())
         .merge(keys::router())
         .merge(presets::router())
@@ -92,6 +120,7 @@ fn routes() -> Routes {
         .merge(edge_usage::router());
     Routes::new()
         .merge(health::router())
+        .merge(metrics::router())
         .merge(docs::router())
         .nest("/v1", v1)
 }
@@ -100,14 +129,18 @@ fn routes() -> Routes {
 fn layered<S: Clone + Send + Sync + 'static>(
     routes: Router<S>,
     timeout: Duration,
+    proxies: Proxies,
     finish: Finish,
+    metrics: Metrics,
 ) -> Router<S> {
     routes
-        .route_layer(from_fn(finish::note_route))
+        .route_layer(from_fn(observe::note_route))
         .layer(DefaultBodyLimit::max(MAX_ADMIN_BODY))
         .layer(from_fn_with_state(timeout, limit_time))
         .layer(CatchPanicLayer::new())
         .layer(from_fn_with_state(finish, finish::layer))
+        .layer(from_fn_with_state(proxies, client_address::layer))
+        .layer(from_fn_with_state(metrics, observe::layer))
 }
 
 /// Gives a request up that takes too long. An import takes as long as its lines keep coming, which it sees to itself.
@@ -138,7 +171,8 @@ mod tests {
     async fn browsers_are_told_to_keep_to_tls_only_where_a_proxy_speaks_it() {
         for behind_tls in [false, true] {
             let routes: Router = Router::new().route("/", get(async || "page"));
-            let app = layered(routes, TIMEOUT, Finish { behind_tls });
+            let finish = Finish { behind_tls };
+            let app = layered(routes, TIMEOUT, Proxies::None, finish, Metrics::new(0));
             let request = Request::get("/").body(Body::empty()).unwrap();
             let response = app.oneshot(request).await.unwrap();
             let told = response.headers().get("strict-transport-security");
@@ -151,7 +185,13 @@ mod tests {
             .route("/panics", get(panics))
             .route("/hangs", get(std::future::pending::<()>));
         let request = Request::get(path).body(Body::empty()).unwrap();
-        let app = layered(routes, Duration::from_millis(20), Finish::default());
+        let app = layered(
+            routes,
+            Duration::from_millis(20),
+            Proxies::None,
+            Finish::default(),
+            Metrics::new(0),
+        );
         let response = app.oneshot(request).await.unwrap();
         let status = response.status().as_u16();
         assert_eq!(

@@ -2,36 +2,54 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::sync::watch;
+use tokio::time::sleep;
 
 use crate::bootstrap;
 use crate::clock::Clock;
-use crate::config::ServeConfig;
+use crate::config::{NetworkConfig, ServeConfig};
+use crate::http::client_address::Proxies;
 use crate::http::finish::Finish;
 use crate::leaks::github;
+use crate::listener::{self, Limits};
+use crate::login_limit::LoginLimit;
+use crate::metrics::Metrics;
+use crate::outbound::Outbound;
 use crate::routes;
-use crate::state::AppState;
+use crate::state::{AppState, MetricsAccess, Parts};
 use crate::store::Store;
 use crate::sync::{self, Pushers};
 
-/// How long requests under way may take to end when the server stops.
-const GRACE: Duration = Duration::from_secs(10);
+/// Scrapers and those who look over their shoulders.
+const METRICS_CONNECTIONS: NonZeroU32 = NonZeroU32::new(64).unwrap();
 
 /// A server that listens already.
 #[derive(Debug)]
 pub struct Server {
+    api: Door,
+    metrics: Option<Door>,
+    limits: Limits,
+    drain: Duration,
+    stopping: Arc<AtomicBool>,
+    store: Store,
+    pushers: Pushers,
+}
+
+/// An address that is listened on, and what is behind it.
+#[derive(Debug)]
+struct Door {
     listener: TcpListener,
     address: SocketAddr,
     router: Router,
-    store: Store,
-    pushers: Pushers,
+    max_connections: NonZeroU32,
 }
 
 impl Server {
@@ -40,74 +58,134 @@ impl Server {
     /// # Errors
     /// One sentence on what can't be opened.
     pub async fn bind(config: ServeConfig, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(config.listen)
-            .await
-            .with_context(|| format!("can't listen on {}", config.listen))?;
-        let address = listener.local_addr()?;
+        let network = &config.network;
+        let listener = listen(network.listen).await?;
+        let metrics_listener = match network.metrics_listen {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
         let store = Store::open(&config.database_url).await?;
         store.migrate().await?;
-        let (propagation, pushers) = sync::start(&store, &clock, &config.sync).await?;
+        let metrics = Metrics::new(clock.now());
+        let (propagation, pushers) = sync::start(&store, &clock, &config.sync, &metrics).await?;
         if let Some(token) = &config.admin_token {
             bootstrap::ensure_token(&store, token, clock.now()).await?;
         }
         if config.sync.targets.is_empty() {
             tracing::warn!("no edge is configured: nothing is guarded yet");
         }
-        let finish = Finish {
-            behind_tls: config.behind_proxy,
-        };
-        let state = AppState::new(
-            store.clone(),
-            clock,
-            config.tag_secret,
-            config.push_secret,
+        let stopping = Arc::<AtomicBool>::default();
+        let state = AppState::new(Parts {
+            store: store.clone(),
+            tag_secret: config.tag_secret,
+            push_secret: config.push_secret,
             propagation,
-            github::Keys::at(config.github_keys_url)?,
-        );
+            metrics,
+            login_limit: LoginLimit::new(config.failed_logins_per_minute, Arc::clone(&clock)),
+            outbound: Outbound::new(network.allow_private_destinations)?,
+            github_keys: github::Keys::at(config.github_keys_url)?,
+            metrics_access: access(network),
+            stopping: Arc::clone(&stopping),
+            clock,
+        });
+        let finish = Finish {
+            behind_tls: network.proxies != Proxies::None,
+        };
+        let router = routes::router(state.clone(), network.proxies, finish);
+        let metrics = metrics_listener.map(|listener| {
+            Door::new(listener, routes::metrics_router(state), METRICS_CONNECTIONS)
+        });
         Ok(Self {
-            listener,
-            address,
-            router: routes::router(state, finish),
+            api: Door::new(listener, router, network.max_connections)?,
+            metrics: metrics.transpose()?,
+            limits: Limits::default(),
+            drain: network.drain,
+            stopping,
             store,
             pushers,
         })
     }
 
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// Waits for peers as long as this instead of the usual.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
-    /// Serves until `shutdown` ends; then finishes the requests under way, within bounds, and stops delivery.
-    ///
-    /// # Errors
-    /// When the listener fails.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let (stop, stopped) = oneshot::channel::<()>();
-        let serving = async {
-            axum::serve(self.listener, self.router)
-                .with_graceful_shutdown(async {
-                    // An error means that the sender is gone, which is a reason to stop as well.
-                    let _ = stopped.await;
-                })
-                .await
-        };
-        tokio::pin!(serving);
-        tracing::info!(address = %self.address, "listening");
-        let result = tokio::select! {
-            result = &mut serving => result,
-            () = shutdown => {
-                tracing::info!("stopping");
-                let _ = stop.send(());
-                // The pushers go on meanwhile: requests under way wait for them.
-                timeout(GRACE, &mut serving).await.unwrap_or_else(|_| {
-                    tracing::warn!("some requests were cut off");
-                    Ok(())
-                })
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.api.address
+    }
+
+    /// Where the metrics are, if they have an address of their own.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|door| door.address)
+    }
+
+    /// Serves until `shutdown` ends. Then `/readyz` says so for a while, the port closes, the requests under way are
+    /// finished, within bounds, and delivery stops.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let (stop, stopped) = watch::channel(false);
+        tracing::info!(address = %self.api.address, "listening");
+        let limits = self.limits;
+        let api = self.api.serve(limits, stopped.clone());
+        let metrics = async {
+            if let Some(door) = self.metrics {
+                tracing::info!(address = %door.address, "metrics are served");
+                door.serve(limits, stopped).await;
             }
         };
+        let end = async {
+            shutdown.await;
+            tracing::info!("stopping");
+            self.stopping.store(true, Ordering::Relaxed);
+            sleep(self.drain).await;
+            stop.send_replace(true);
+        };
+        // The pushers go on meanwhile: requests under way wait for them.
+        tokio::join!(api, metrics, end);
         self.pushers.stop().await;
         self.store.close().await;
-        result.context("the server failed")
+    }
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("can't listen on {address}"))
+}
+
+/// Without a proxy the address is one of this machine alone, whose users may look.
+fn access(network: &NetworkConfig) -> MetricsAccess {
+    match (network.metrics_listen, network.proxies) {
+        (Some(_), _) => MetricsAccess::Nobody,
+        (None, Proxies::None) => MetricsAccess::Everybody,
+        (None, Proxies::Trusted { .. }) => MetricsAccess::Root,
+    }
+}
+
+impl Door {
+    fn new(
+        listener: TcpListener,
+        router: Router,
+        max_connections: NonZeroU32,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            address: listener.local_addr()?,
+            listener,
+            router,
+            max_connections,
+        })
+    }
+
+    async fn serve(self, limits: Limits, stopped: watch::Receiver<bool>) {
+        listener::serve(
+            self.listener,
+            self.router,
+            limits,
+            self.max_connections,
+            stopped,
+        )
+        .await;
     }
 }

@@ -1,46 +1,64 @@
 //! What handlers share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use shared::Millis;
 use shared::secret::Secret;
 
 use crate::clock::Clock;
 use crate::leaks::github;
+use crate::login_limit::LoginLimit;
+use crate::metrics::Metrics;
+use crate::outbound::Outbound;
 use crate::store::{Change, Store};
 use crate::sync::Propagation;
 
 /// The server's state; cheap to clone.
 #[derive(Clone)]
-pub struct AppState(Arc<Inner>);
+pub struct AppState(Arc<Parts>);
 
-struct Inner {
-    store: Store,
-    clock: Arc<dyn Clock>,
-    tag_secret: Secret,
-    push_secret: Secret,
-    propagation: Propagation,
-    github_keys: github::Keys,
+/// What the state is made of.
+pub struct Parts {
+    /// The database.
+    pub store: Store,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Signs the tags of new tokens.
+    pub tag_secret: Secret,
+    /// Signs what the edges send and get.
+    pub push_secret: Secret,
+    /// Delivery to the edges.
+    pub propagation: Propagation,
+    /// What operators watch.
+    pub metrics: Metrics,
+    /// Bounds failed authentications.
+    pub login_limit: LoginLimit,
+    /// Calls addresses that admins name.
+    pub outbound: Outbound,
+    /// What GitHub signs its reports with.
+    pub github_keys: github::Keys,
+    /// Who may look at the metrics where the API is served.
+    pub metrics_access: MetricsAccess,
+    /// Whether the server is about to stop.
+    pub stopping: Arc<AtomicBool>,
+}
+
+/// Who may look at the metrics where the API is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricsAccess {
+    /// Whoever reaches the address.
+    Everybody,
+    /// Admins of the root account.
+    Root,
+    /// Nobody: they have an address of their own.
+    Nobody,
 }
 
 impl AppState {
     /// Puts the parts together.
-    pub fn new(
-        store: Store,
-        clock: Arc<dyn Clock>,
-        tag_secret: Secret,
-        push_secret: Secret,
-        propagation: Propagation,
-        github_keys: github::Keys,
-    ) -> Self {
-        Self(Arc::new(Inner {
-            store,
-            clock,
-            tag_secret,
-            push_secret,
-            propagation,
-            github_keys,
-        }))
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
     }
 
     /// The database.
@@ -73,9 +91,39 @@ impl AppState {
         &self.0.push_secret
     }
 
+    /// What operators watch.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// Bounds failed authentications.
+    pub fn login_limit(&self) -> &LoginLimit {
+        &self.0.login_limit
+    }
+
+    /// Calls addresses that admins name.
+    pub fn outbound(&self) -> &Outbound {
+        &self.0.outbound
+    }
+
     /// What GitHub signs its reports with.
     pub fn github_keys(&self) -> &github::Keys {
         &self.0.github_keys
+    }
+
+    /// Who may look at the metrics where the API is served.
+    pub fn metrics_access(&self) -> MetricsAccess {
+        self.0.metrics_access
+    }
+
+    /// Whether the server is about to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.0.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Whether changes are on their way to every edge.
+    pub fn delivers(&self) -> bool {
+        self.0.propagation.is_alive()
     }
 
     /// Begins a change of what the edges know.

@@ -12,9 +12,13 @@ pub mod digests;
 pub mod imports;
 pub mod key_list;
 pub mod keys;
+pub mod lag;
 pub mod lost;
+pub mod members;
 pub mod outbox;
 mod postgres;
+pub mod roles;
+mod schema;
 pub mod signal;
 pub mod snapshot;
 mod sql;
@@ -28,8 +32,10 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use shared::Millis;
 use sqlx::migrate::Migrator;
+use tracing::{Instrument, Span};
 
 pub use change::{Change, Committed};
+pub use schema::Schema;
 pub use sql::{Column, Conn, FromRow, Query, Row, query, query_of};
 
 /// How long a request waits for its turn.
@@ -44,21 +50,37 @@ pub enum Store {
     Postgres(sqlx::PgPool),
 }
 
+/// The file of a database URL; `None` for a server's.
+///
+/// # Errors
+/// When the URL can't be read.
+pub fn sqlite_file(url: &str) -> anyhow::Result<Option<std::path::PathBuf>> {
+    if url.starts_with("sqlite:") {
+        sqlite::file(url).map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
 /// A transaction that may write. Dropped without [`Tx::commit`], it changes nothing.
 #[derive(Debug)]
-pub struct Tx(Conn);
+pub struct Tx {
+    conn: Conn,
+    /// In traces it lasts from the wait for its turn until it is committed or dropped.
+    _span: Span,
+}
 
 impl Deref for Tx {
     type Target = Conn;
 
     fn deref(&self) -> &Conn {
-        &self.0
+        &self.conn
     }
 }
 
 impl DerefMut for Tx {
     fn deref_mut(&mut self) -> &mut Conn {
-        &mut self.0
+        &mut self.conn
     }
 }
 
@@ -68,7 +90,7 @@ impl Tx {
     /// # Errors
     /// When the commit fails: nothing is changed then.
     pub async fn commit(self) -> sqlx::Result<()> {
-        self.0.commit().await
+        self.conn.commit().await
     }
 }
 
@@ -104,23 +126,6 @@ impl Store {
         }
     }
 
-    /// Whether the database answers and has every migration.
-    pub async fn is_ready(&self) -> bool {
-        let latest = self
-            .migrations()
-            .iter()
-            .map(|m| m.version)
-            .max()
-            .unwrap_or(0);
-        let Ok(mut conn) = self.read().await else {
-            return false;
-        };
-        let applied = query("select max(version) from _sqlx_migrations where success")
-            .fetch_one::<Option<i64>>(&mut conn)
-            .await;
-        applied.is_ok_and(|version| version.is_some_and(|v| v >= latest))
-    }
-
     /// A connection to read with.
     ///
     /// # Errors
@@ -137,11 +142,46 @@ impl Store {
     /// # Errors
     /// When the turn does not come in time.
     pub async fn write(&self) -> sqlx::Result<Tx> {
+        let span = tracing::info_span!(
+            "transaction",
+            otel.kind = "client",
+            db.system.name = self.system()
+        );
+        let begun = async {
+            match self {
+                Self::Sqlite(pools) => pools.write().await,
+                Self::Postgres(pool) => postgres::write(pool).await,
+            }
+        };
+        let conn = begun.instrument(span.clone()).await?;
+        Ok(Tx { conn, _span: span })
+    }
+
+    /// The database's name, as OpenTelemetry has it.
+    fn system(&self) -> &'static str {
         match self {
-            Self::Sqlite(pools) => pools.write().await,
-            Self::Postgres(pool) => postgres::write(pool).await,
+            Self::Sqlite(_) => "sqlite",
+            Self::Postgres(_) => "postgresql",
         }
-        .map(Tx)
+    }
+
+    /// The connections of each pool: its name, how many are in use, and how many there may be.
+    pub fn connections(&self) -> Vec<(&'static str, u32, u32)> {
+        match self {
+            Self::Sqlite(pools) => pools.connections(),
+            Self::Postgres(pool) => vec![("all", in_use(pool), postgres::CONNECTIONS)],
+        }
+    }
+
+    /// Writes a consistent copy of an SQLite database into a new file; of others nothing.
+    ///
+    /// # Errors
+    /// When the file is there already or can't be written.
+    pub async fn copy_into(&self, file: &std::path::Path) -> anyhow::Result<()> {
+        match self {
+            Self::Sqlite(pools) => pools.copy_into(file).await,
+            Self::Postgres(_) => Ok(()),
+        }
     }
 
     /// Closes every connection, after the work under way.
@@ -151,6 +191,12 @@ impl Store {
             Self::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+/// How many connections of a pool are lent out.
+fn in_use<DB: sqlx::Database>(pool: &sqlx::Pool<DB>) -> u32 {
+    let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+    pool.size().saturating_sub(idle)
 }
 
 /// A number as databases store it: signed, 64 bits.

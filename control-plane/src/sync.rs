@@ -18,14 +18,18 @@ pub mod repair;
 use std::sync::Arc;
 use std::time::Duration;
 
+use opentelemetry::Context;
 use shared::secret::Secret;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
+use crate::metrics::Metrics;
 use crate::store::outbox::{Lane, Marks};
 use crate::store::{Committed, Store, targets};
+use crate::tracing_export;
 use edge_client::EdgeClient;
+pub use edge_client::probe;
 use process::Process;
 
 /// How long a push under way may take to end when the server stops.
@@ -42,6 +46,15 @@ pub struct SyncConfig {
     pub wait: Duration,
 }
 
+/// The newest change.
+#[derive(Debug, Clone, Default)]
+pub struct News {
+    /// Its sequence number.
+    seq: u64,
+    /// The place in a trace of the call that made it.
+    trace: Context,
+}
+
 /// What the tasks of delivery share.
 #[derive(Debug)]
 struct Office {
@@ -49,9 +62,10 @@ struct Office {
     clock: Arc<dyn Clock>,
     process: Process,
     /// Something was committed, here or elsewhere.
-    committed: watch::Sender<()>,
+    committed: watch::Sender<News>,
     /// An edge may have come further by the work of another process.
     delivered: Notify,
+    metrics: Metrics,
 }
 
 /// An edge that this process is configured with.
@@ -87,6 +101,7 @@ pub struct Propagation {
     office: Arc<Office>,
     edges: Vec<Arc<Edge>>,
     secret: Secret,
+    alive: Alive,
     wait: Duration,
 }
 
@@ -94,7 +109,13 @@ impl Propagation {
     /// Wakes the pushers and waits, within bounds, until every edge has the change: whether that is so. The edges are those
     /// that this process is configured with. Without any nothing is guarded, and the answer is no.
     pub async fn settle(&self, change: Committed) -> bool {
-        self.office.committed.send_replace(());
+        let seq = change.0.urgent.max(change.0.bulk);
+        self.office.committed.send_modify(|news| {
+            if seq > news.seq {
+                news.seq = seq;
+                news.trace = tracing_export::current();
+            }
+        });
         if self.edges.is_empty() {
             return false;
         }
@@ -112,7 +133,7 @@ impl Propagation {
 
     /// Wakes the pushers.
     pub fn wake(&self) {
-        self.office.committed.send_replace(());
+        self.office.look();
     }
 
     /// A client of an edge that the database knows.
@@ -121,6 +142,32 @@ impl Propagation {
     /// When no HTTP client can be made.
     pub fn client(&self, url: &str) -> anyhow::Result<EdgeClient> {
         EdgeClient::new(url, self.secret.clone())
+    }
+
+    /// Whether every task of delivery is at work.
+    pub fn is_alive(&self) -> bool {
+        self.alive.is_so()
+    }
+}
+
+/// Which tasks are at work.
+#[derive(Debug, Default)]
+struct Alive(Vec<watch::Receiver<()>>);
+
+impl Alive {
+    /// The task, watched.
+    fn watch<T: Future<Output = ()>>(&mut self, task: T) -> impl Future<Output = ()> + use<T> {
+        let (sender, receiver) = watch::channel(());
+        self.0.push(receiver);
+        async move {
+            task.await;
+            drop(sender);
+        }
+    }
+
+    /// Whether none has ended: one that did, by a fault of ours, has taken its sender with it.
+    fn is_so(&self) -> bool {
+        self.0.iter().all(|task| task.has_changed().is_ok())
     }
 }
 
@@ -152,6 +199,11 @@ impl Pushers {
 }
 
 impl Office {
+    /// Wakes the pushers: there may be something that they don't know of.
+    fn look(&self) {
+        self.committed.send_modify(|_| {});
+    }
+
     async fn release(&self) -> sqlx::Result<()> {
         let mut tx = self.store.write().await?;
         targets::release(&mut tx, self.process.name()).await?;
@@ -167,6 +219,7 @@ pub async fn start(
     store: &Store,
     clock: &Arc<dyn Clock>,
     config: &SyncConfig,
+    metrics: &Metrics,
 ) -> anyhow::Result<(Propagation, Pushers)> {
     let mut tx = store.write().await?;
     targets::want(&mut tx, &config.targets, clock.now()).await?;
@@ -176,8 +229,9 @@ pub async fn start(
         store: store.clone(),
         clock: Arc::clone(clock),
         process: Process::this(),
-        committed: watch::Sender::new(()),
+        committed: watch::Sender::new(News::default()),
         delivered: Notify::new(),
+        metrics: metrics.clone(),
     });
     let mut edges = Vec::new();
     for url in &config.targets {
@@ -190,17 +244,21 @@ pub async fn start(
     }
     let (stop, _) = watch::channel(false);
     let mut tasks = JoinSet::new();
+    let mut alive = Alive::default();
     for edge in &edges {
         let (office, edge) = (Arc::clone(&office), Arc::clone(edge));
-        tasks.spawn(holder::run(office, edge, stop.subscribe()));
+        tasks.spawn(alive.watch(holder::run(office, edge, stop.subscribe())));
     }
-    tasks.spawn(keeper::listen(Arc::clone(&office), stop.subscribe()));
+    let listening = keeper::listen(Arc::clone(&office), stop.subscribe());
+    tasks.spawn(alive.watch(listening));
     let kept = edges.clone();
-    tasks.spawn(keeper::run(Arc::clone(&office), kept, stop.subscribe()));
+    let keeping = keeper::run(Arc::clone(&office), kept, stop.subscribe());
+    tasks.spawn(alive.watch(keeping));
     let propagation = Propagation {
         office: Arc::clone(&office),
         edges,
         secret: config.secret.clone(),
+        alive,
         wait: config.wait,
     };
     let pushers = Pushers {
@@ -209,4 +267,20 @@ pub async fn start(
         tasks,
     };
     Ok((propagation, pushers))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_ended_is_noticed() {
+        let mut alive = Alive::default();
+        let runs = tokio::spawn(alive.watch(std::future::pending()));
+        let panics = alive.watch(async { panic!("a fault of ours") });
+        assert!(alive.is_so());
+        assert!(tokio::spawn(panics).await.is_err());
+        assert!(!alive.is_so());
+        runs.abort();
+    }
 }

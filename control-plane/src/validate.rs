@@ -87,6 +87,11 @@ impl Checks {
         found.map(|(_, value)| *value)
     }
 
+    /// The refusal that names the mistakes.
+    pub fn into_error(self) -> ApiError {
+        ApiError::Validation(self.0)
+    }
+
     /// Ends the checks.
     ///
     /// # Errors
@@ -95,7 +100,7 @@ impl Checks {
         if self.0.is_empty() {
             Ok(())
         } else {
-            Err(ApiError::Validation(self.0))
+            Err(self.into_error())
         }
     }
 }

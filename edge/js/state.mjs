@@ -1,27 +1,18 @@
 // What a guard holds, told in sums, so that the control plane finds what differs without all records travelling. The
 // question and the answer are those of `StateAsk` in shared/src/message.rs; the tables are those of edge/src/guard/store.rs.
-// SQLite puts the lines together: sums of 64 bits don't pass through JavaScript.
-const lines = (line, from) => `select coalesce(group_concat(line, char(10)), '') from (select ${line} line from ${from})`;
+// SQLite writes the lines: sums of 64 bits don't pass through JavaScript.
+const RECORDS = `select kind || ' ' || substr(id, 1, ?1) || ' ' || count(*) || ' ' || sum(version % 2147483629)
+  || ' ' || max(version) from records where (kind, id) between (?2, ?3) and (?4, ?5) group by kind, substr(id, 1, ?1)`;
+const NAMES = `select name || ' ' || id || ' ' || coalesce(place, version)
+  from records join names using (kind, id) left join late using (kind, id)
+  where kind = ? and name > ? and gone_at_version is null order by name limit ?`;
 
-const RECORDS = lines(
-  `kind || ' ' || substr(id, 1, ?3) || ' ' || count(*) || ' ' || sum(version % 2147483629)
-   || ' ' || sum((version % 65521) * (version % 65519)) || ' ' || max(version)`,
-  `records where (kind, id) >= (?1, ?2) and (kind, id) < (?1 || case ?2 when '' then '~' else '' end, ?2 || '~')
-   group by kind, substr(id, 1, ?3)`,
-);
-const NAMES = lines(
-  `case kind when 'api' then 'h' else substr(kind, 1, 1) end || '/' || name || ' ' || id || ' ' || version`,
-  `names join records using (kind, id) where kind = ?1 and name > ?2 and gone_at_version is null order by name limit ?3`,
-);
-
-export async function held(sql, [kv, ...params], copyOf) {
-  const [[rows]] = sql.exec(kv ? NAMES : RECORDS, ...params).raw();
-  if (!kv) return rows;
-  // The last name, then those of which KV has another version.
-  const names = rows.split("\n");
-  const checked = names.map(async (line) => {
+export async function held(sql, [prefix, ...params], copyOf) {
+  const lines = [...sql.exec(prefix ? NAMES : RECORDS, ...params).raw()].flat();
+  // The last name, then those of which KV has an older version. A key's may be its owner's, and so higher than its own.
+  const old = async (line) => {
     const [name, , version] = line.split(" ");
-    return !name || (await copyOf(name))?.version === +version ? "" : `\n${line}`;
-  });
-  return names.at(-1) + (await Promise.all(checked)).join("");
+    return (await copyOf(prefix + name))?.version >= version ? [] : line;
+  };
+  return (prefix ? [lines.at(-1), ...(await Promise.all(lines.map(old)))].flat() : lines).join("\n");
 }

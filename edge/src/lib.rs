@@ -17,3 +17,5 @@ mod config;
 mod gate;
 mod guard;
 mod kv;
+#[cfg(any(target_arch = "wasm32", test))]
+mod memory;

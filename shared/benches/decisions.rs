@@ -6,7 +6,7 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use shared::decide::{Facts, NamedAccount, decide, route};
 use shared::lease::{Granted, Purse};
-use shared::ledger::{Ask, Ledger, Standing};
+use shared::ledger::{Ask, Books, Ledger, Standing};
 use shared::record::{ApiRecord, KeyRecord, RateLimits};
 use shared::route::RouteTable;
 use shared::secret::Secret;
@@ -105,8 +105,8 @@ fn quotas(c: &mut Criterion) {
         });
     });
     c.bench_function("how the windows stand for a caller", |b| {
-        let standing = Window::ALL.map(|window| Standing {
-            window,
+        let standing = Window::OF_RATES.map(|window| Standing {
+            policy: window.into(),
             limit: 1_000,
             left: 500,
             reset_in: 30_000,
@@ -136,7 +136,7 @@ fn quotas(c: &mut Criterion) {
     c.bench_function("grant and close a lease, full ledger", |b| {
         b.iter(|| {
             at += 200;
-            let granted = ledger.grant(at, at, &limits, ask);
+            let granted = Books::of(&mut ledger, &limits).grant(at, at, ask);
             ledger.close(at, at + 100, 5);
             granted.is_ok()
         });
@@ -144,7 +144,7 @@ fn quotas(c: &mut Criterion) {
     // All buckets filled, and the leases of 300 gates open.
     for _ in 0..300 {
         at += 1;
-        let _ = ledger.grant(at, at, &limits, ask);
+        let _ = Books::of(&mut ledger, &limits).grant(at, at, ask);
     }
     let text = shared::write::to_string(&ledger);
     println!("a full ledger as stored: {} bytes", text.len());

@@ -41,6 +41,10 @@ pub struct AccountRecord {
     pub ancestors: Vec<String>,
     /// Whether the account is gone.
     pub deleted: bool,
+    /// Its plan: cost units that all its own keys together may spend in a UTC calendar month; `None`: no plan. An account
+    /// below has a plan of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests_per_month: Option<u64>,
 }
 
 wire!(AccountRecord {
@@ -48,6 +52,7 @@ wire!(AccountRecord {
     version: "version",
     ancestors: "ancestors" or Vec::new(),
     deleted: "deleted" or false,
+    requests_per_month: "requestsPerMonth",
 });
 
 impl AccountRecord {
@@ -68,6 +73,7 @@ mod tests {
             version: 1,
             ancestors: vec!["acc_root0000".into(), "acc_parent00".into()],
             deleted: false,
+            requests_per_month: None,
         };
         assert!(child.is_within("acc_child000"));
         assert!(child.is_within("acc_parent00"));

@@ -105,6 +105,7 @@ fn status(facts: &Facts<'_>) -> Result<(), Denial> {
     let invalid = |why| Err(Denial::InvalidKey(why));
     match facts.key.state {
         KeyState::Revoked => return invalid(InvalidKey::Revoked),
+        KeyState::OwnerRemoved => return invalid(InvalidKey::OwnerRemoved),
         KeyState::Deleted => return invalid(InvalidKey::Deleted),
         KeyState::Active => {}
     }

@@ -34,6 +34,8 @@ fn key() -> KeyRecord {
         allowed_ips: Vec::new(),
         limits: RateLimits::default(),
         enforcement: Enforcement::Leased,
+        credits: None,
+        identity: None,
     }
 }
 
@@ -130,6 +132,7 @@ fn the_checks_come_in_the_documented_order() {
         version: 1,
         ancestors: Vec::new(),
         deleted: false,
+        requests_per_month: None,
     });
     case.key.environment = "stg".into();
     case.key.expires_at = Some(NOW);

@@ -2,13 +2,12 @@
 
 mod refusal;
 
-use crate::Millis;
 use crate::lease::QuotaRefusal;
 use crate::permission::Permission;
+use crate::policy::Policy;
 use crate::ratelimit::whole_seconds;
 use crate::record::RateLimits;
 use crate::text;
-use crate::window::Window;
 
 pub use refusal::Refusal;
 
@@ -23,6 +22,8 @@ pub enum InvalidKey {
     Revoked,
     /// Deleted.
     Deleted,
+    /// The member who owns it is one no longer.
+    OwnerRemoved,
     /// Replaced by a rotation, its grace over.
     Replaced,
     /// A key of an account that has nothing to do with this API.
@@ -37,6 +38,7 @@ impl InvalidKey {
             Self::Unknown => "unknown",
             Self::Revoked => "revoked",
             Self::Deleted => "deleted",
+            Self::OwnerRemoved => "its owner was removed",
             Self::Replaced => "replaced by a rotation",
             Self::OtherTenant => "of an account that this API is not for",
         }
@@ -81,19 +83,23 @@ pub enum Denial {
     },
     /// The key may not be used from this address.
     IpNotAllowed,
-    /// A window of the key is full.
+    /// A window of the key's, or of its identity's, is full.
     RateLimited {
         /// What the request costs, in units.
         cost: u32,
-        /// When, and which windows.
+        /// When, and what has no room.
         refusal: QuotaRefusal,
         /// The key's limits.
         limits: RateLimits,
     },
-    /// A plan's or credit's quota is used up.
+    /// The plan's month or the key's credits are used up; windows may be full as well.
     QuotaExceeded {
-        /// When it refills.
-        retry_in: Millis,
+        /// What the request costs, in units.
+        cost: u32,
+        /// When, and what has no room.
+        refusal: QuotaRefusal,
+        /// The key's limits.
+        limits: RateLimits,
     },
     /// No API answers for this host.
     UnknownApi,
@@ -145,6 +151,22 @@ pub const CODES: [&str; 18] = [
 const GUARD_RETRY_SECONDS: u64 = 1;
 
 impl Denial {
+    /// A refusal of what has no room.
+    pub fn limited(cost: u32, refusal: QuotaRefusal, limits: RateLimits) -> Self {
+        if refusal.violated.iter().any(|policy| policy.is_quota()) {
+            return Self::QuotaExceeded {
+                cost,
+                refusal,
+                limits,
+            };
+        }
+        Self::RateLimited {
+            cost,
+            refusal,
+            limits,
+        }
+    }
+
     /// The HTTP status.
     pub fn status(&self) -> u16 {
         match self {
@@ -262,7 +284,9 @@ impl Denial {
                     names(never)
                 ),
             },
-            Self::QuotaExceeded { .. } => "The quota is used up".into(),
+            Self::QuotaExceeded { refusal, .. } => {
+                about("The quota is used up: ", &names(&refusal.violated), "")
+            }
             Self::UnknownApi => "No API is served on this host".into(),
             Self::UnknownRoute => "No route is listed for this path".into(),
             Self::MethodNotAllowed { allow } => {
@@ -279,8 +303,9 @@ impl Denial {
     pub fn retry_after(&self) -> Option<u64> {
         match self {
             Self::RateLimited { cost, limits, .. } if !limits.below(*cost).is_empty() => None,
-            Self::RateLimited { refusal, .. } => Some(whole_seconds(refusal.retry_in).max(1)),
-            Self::QuotaExceeded { retry_in } => Some(whole_seconds(*retry_in).max(1)),
+            Self::RateLimited { refusal, .. } | Self::QuotaExceeded { refusal, .. } => {
+                (!refusal.is_final()).then(|| whole_seconds(refusal.retry_in).max(1))
+            }
             Self::GuardUnavailable => Some(GUARD_RETRY_SECONDS),
             _ => None,
         }
@@ -292,8 +317,8 @@ fn about(before: &str, what: &str, after: &str) -> String {
     text::join(&[before, what, after], "")
 }
 
-fn names(windows: &[Window]) -> String {
-    let names: Vec<_> = windows.iter().map(|w| w.name()).collect();
+fn names(policies: &[Policy]) -> String {
+    let names: Vec<_> = policies.iter().map(|p| p.name()).collect();
     text::join(&names, ", ")
 }
 

@@ -12,7 +12,7 @@ fn a_429_has_the_documented_body() {
         cost: 1,
         refusal: QuotaRefusal {
             retry_in: 44_001,
-            violated: vec![Window::Minute],
+            violated: vec![Window::Minute.into()],
         },
         limits: RateLimits {
             requests_per_minute: Some(100),
@@ -41,7 +41,7 @@ fn a_cost_that_never_fits_is_refused_without_a_time_to_try_again() {
         cost: 50,
         refusal: QuotaRefusal {
             retry_in: 3_600_000,
-            violated: vec![Window::Minute, Window::Hour],
+            violated: vec![Window::Minute.into(), Window::Hour.into()],
         },
         limits: RateLimits {
             requests_per_minute: Some(49),
@@ -74,6 +74,7 @@ fn callers_cannot_tell_unknown_revoked_deleted_and_forged_keys_apart() {
         InvalidKey::Unknown,
         InvalidKey::Revoked,
         InvalidKey::Deleted,
+        InvalidKey::OwnerRemoved,
         InvalidKey::Replaced,
         InvalidKey::OtherTenant,
     ];
@@ -149,10 +150,14 @@ fn every_kind() -> Vec<Denial> {
         Denial::IpNotAllowed,
         Denial::RateLimited {
             cost: 1,
+            refusal: refusal.clone(),
+            limits,
+        },
+        Denial::QuotaExceeded {
+            cost: 1,
             refusal,
             limits,
         },
-        Denial::QuotaExceeded { retry_in: 1 },
         Denial::UnknownApi,
         Denial::UnknownRoute,
         Denial::MethodNotAllowed { allow: Vec::new() },
@@ -174,4 +179,47 @@ fn the_catalogue_lists_the_code_of_every_kind_in_order() {
     // Two kinds of one code follow each other.
     codes.dedup();
     assert_eq!(codes, CODES);
+}
+
+#[test]
+fn a_quota_that_is_used_up_is_told_apart_from_a_rate_and_a_final_refusal_names_no_wait() {
+    let denial = |violated: &[Policy], retry_in| {
+        let refusal = QuotaRefusal {
+            retry_in,
+            violated: violated.to_vec(),
+        };
+        let denial = Denial::limited(1, refusal, RateLimits::default());
+        let refusal = denial.refusal("req_1", "Demo");
+        let body: Value = serde_json::from_str(&refusal.body).unwrap();
+        assert_eq!(refusal.status, 429);
+        assert_eq!(
+            header(&refusal, "retry-after").is_some(),
+            body["retryAfter"].is_u64()
+        );
+        body
+    };
+    let minute = Policy::Identity(Window::Minute);
+    let body = denial(&[minute], 1_500);
+    assert_eq!(
+        (&body["code"], &body["retryAfter"]),
+        (&json!("rate_limited"), &json!(2))
+    );
+    assert_eq!(body["violatedPolicies"], json!(["identity-minute"]));
+    let body = denial(&[Window::Day.into(), Policy::Month], 1_500);
+    assert_eq!(
+        body,
+        json!({
+            "type": "urn:keyward:problem:quota_exceeded", "title": "Quota exceeded", "status": 429,
+            "detail": "The quota is used up: day, month", "code": "quota_exceeded", "requestId": "req_1",
+            "error": "Quota exceeded", "message": "The quota is used up: day, month", "retryAfter": 2,
+            "rateLimits": {}, "violatedPolicies": ["day", "month"]
+        })
+    );
+    let body = denial(&[Policy::Credits], crate::ledger::NEVER_MS - 9_000);
+    assert_eq!(body["retryAfter"], Value::Null);
+    let body = denial(&[minute], crate::ledger::NEVER_MS);
+    assert_eq!(
+        body["message"],
+        json!("The limit of the API key is reached: identity-minute")
+    );
 }

@@ -1,8 +1,8 @@
 //! Which API answers for a host: exact, then wildcard, then default.
 
+use crate::ip::parse_v6;
 use crate::text;
 use std::borrow::Cow;
-use std::net::Ipv6Addr;
 
 /// The host that stands for every other.
 pub const DEFAULT: &str = "*";
@@ -73,7 +73,7 @@ fn split(host: &str) -> Option<(&str, Option<&str>)> {
 
 fn is_v6(name: &str) -> bool {
     let text = name.strip_prefix('[').and_then(|n| n.strip_suffix(']'));
-    text.is_some_and(|text| text.parse::<Ipv6Addr>().is_ok())
+    text.is_some_and(|text| parse_v6(text).is_some())
 }
 
 fn is_label(label: &str) -> bool {

@@ -17,6 +17,21 @@ pub fn api(entropy: &[u8; 32]) -> String {
     format!("api_{}", base62::from_entropy(entropy, 16))
 }
 
+/// A member's id, `mem_` and 20 characters.
+pub fn member(entropy: &[u8; 32]) -> String {
+    format!("mem_{}", base62::from_entropy(entropy, 20))
+}
+
+/// The id of a role of an account's own, `role_` and 16 characters.
+pub fn role(entropy: &[u8; 32]) -> String {
+    format!("role_{}", base62::from_entropy(entropy, 16))
+}
+
+/// An admin token's id, `tok_` and 20 characters: a name for it, not the token.
+pub fn admin_token(entropy: &[u8; 32]) -> String {
+    format!("tok_{}", base62::from_entropy(entropy, 20))
+}
+
 /// An import's id, `imp_` and 16 characters.
 pub fn import(entropy: &[u8; 32]) -> String {
     format!("imp_{}", base62::from_entropy(entropy, 16))
@@ -25,4 +40,9 @@ pub fn import(entropy: &[u8; 32]) -> String {
 /// A request's id, `req_` and 20 characters.
 pub fn request(entropy: &[u8; 32]) -> String {
     format!("req_{}", base62::from_entropy(entropy, 20))
+}
+
+/// An identity's id, `idn_` and 16 characters.
+pub fn identity(entropy: &[u8; 32]) -> String {
+    format!("idn_{}", base62::from_entropy(entropy, 16))
 }

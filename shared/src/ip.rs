@@ -1,10 +1,14 @@
 //! IP allow-lists: single addresses and CIDR ranges, IPv4 and IPv6.
 
+mod parse;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::Serialize;
 
 use crate::wire;
+
+pub use parse::{parse, parse_v4, parse_v6};
 
 /// The bits before an IPv4 address written as an IPv6 one (RFC 4291, section 2.5.5.2).
 const MAPPED_PREFIX: u8 = 96;
@@ -41,7 +45,7 @@ impl IpRange {
             Some((address, length)) => (address, Some(length)),
             None => (text, None),
         };
-        let ip: IpAddr = address.parse().map_err(|_| IpRangeError)?;
+        let ip = parse(address).ok_or(IpRangeError)?;
         let (before, most) = match ip {
             IpAddr::V4(_) => (MAPPED_PREFIX, 32),
             IpAddr::V6(_) => (0, 128),

@@ -15,12 +15,13 @@ mod views;
 mod wait;
 
 use crate::Millis;
-use crate::window::Window;
+use crate::ledger::is_never;
+use crate::policy::Policy;
 
 pub use desk::{Asked, Desk, Effect, Known, Needs, Pay, Turn};
 pub use purse::Purse;
 pub use questions::FOLLOW_MS;
-pub use views::{Views, WindowView};
+pub use views::{PolicyView, Views};
 pub use wait::Wait;
 
 /// How old an answer may be that admits a request where no lease time bounds it, in milliseconds.
@@ -54,8 +55,15 @@ pub enum Spend {
 pub struct QuotaRefusal {
     /// In how many milliseconds a retry would succeed if nothing else spends.
     pub retry_in: Millis,
-    /// The windows without room, shortest first.
-    pub violated: Vec<Window>,
+    /// What has no room, in the order of [`Policy::ALL`].
+    pub violated: Vec<Policy>,
+}
+
+impl QuotaRefusal {
+    /// Whether no wait helps.
+    pub fn is_final(&self) -> bool {
+        is_never(self.retry_in)
+    }
 }
 
 /// A grant as it reached the gate.

@@ -2,6 +2,7 @@ use super::purse::FIRST_WANT;
 use super::*;
 use crate::ledger::Standing;
 use crate::ratelimit::tightest;
+use crate::window::Window;
 
 fn grant(lease: u64, units: u32, need: u32) -> Granted {
     Granted {
@@ -54,14 +55,14 @@ fn a_refusal_is_repeated_until_it_lapses_and_only_for_as_much() {
     let mut purse = Purse::default();
     let refusal = QuotaRefusal {
         retry_in: 45_000,
-        violated: vec![Window::Minute],
+        violated: vec![Window::Minute.into()],
     };
     purse.exhausted(0, 10, 3, &refusal, 1_000, &[]);
     assert_eq!(
         purse.spend(510, 3),
         Spend::Refused(QuotaRefusal {
             retry_in: 44_500,
-            violated: vec![Window::Minute]
+            violated: vec![Window::Minute.into()]
         })
     );
     assert_eq!(purse.spend(510, 2), Spend::Ask);
@@ -73,7 +74,7 @@ fn a_refusal_is_not_repeated_for_a_higher_cost_whose_room_comes_later() {
     let mut purse = Purse::default();
     let refusal = |retry_in| QuotaRefusal {
         retry_in,
-        violated: vec![Window::Minute],
+        violated: vec![Window::Minute.into()],
     };
     purse.exhausted(0, 0, 1, &refusal(5_000), 1_000, &[]);
     assert_eq!(purse.spend(1, 4), Spend::Ask);
@@ -126,7 +127,7 @@ fn what_was_sent_before_the_clock_stepped_back_is_not_measured_on_it() {
 #[test]
 fn after_the_last_unit_the_gate_refuses_by_itself_until_units_come_back() {
     let standing = |left| Standing {
-        window: Window::Minute,
+        policy: Window::Minute.into(),
         limit: 10,
         left,
         reset_in: 30_000,
@@ -138,7 +139,7 @@ fn after_the_last_unit_the_gate_refuses_by_itself_until_units_come_back() {
         purse.spend(200, 1),
         Spend::Refused(QuotaRefusal {
             retry_in: 29_900,
-            violated: vec![Window::Minute]
+            violated: vec![Window::Minute.into()]
         })
     );
     assert_eq!(purse.spend(200, 2), Spend::Ask, "two might not fit then");
@@ -199,7 +200,7 @@ fn want_follows_the_pace() {
 fn callers_see_what_is_left_including_what_the_gate_holds() {
     let mut purse = Purse::default();
     let standing = Standing {
-        window: Window::Minute,
+        policy: Window::Minute.into(),
         limit: 100,
         left: 90,
         reset_in: 61_000,
@@ -219,9 +220,9 @@ fn an_answer_may_admit_within_the_lease_time_and_a_strict_keys_within_the_defaul
     assert_eq!(longest_wait(0, 0), 1_000);
 }
 
-fn standing(window: Window, left: u32, reset_in: Millis) -> Standing {
+fn standing(window: Window, left: u64, reset_in: Millis) -> Standing {
     Standing {
-        window,
+        policy: window.into(),
         limit: 10,
         left,
         reset_in,
@@ -231,7 +232,7 @@ fn standing(window: Window, left: u32, reset_in: Millis) -> Standing {
 fn refusal(retry_in: Millis, violated: Window) -> QuotaRefusal {
     QuotaRefusal {
         retry_in,
-        violated: vec![violated],
+        violated: vec![violated.into()],
     }
 }
 
@@ -285,7 +286,7 @@ fn what_is_refused_of_a_low_cost_is_refused_of_a_higher_one() {
     purse.exhausted(0, 0, 5, &refusal(900, Window::Minute), 1_000, &[]);
     let both = QuotaRefusal {
         retry_in: 90_000,
-        violated: vec![Window::Minute, Window::Hour],
+        violated: vec![Window::Minute.into(), Window::Hour.into()],
     };
     purse.exhausted(10, 10, 1, &both, 1_000, &[]);
     let told = |purse: &mut Purse, now, cost| match purse.spend(now, cost) {
@@ -310,14 +311,14 @@ fn a_refusal_tells_of_less_than_the_cost_in_a_window_without_room_until_a_retry(
     let told = |cost, refusal: &QuotaRefusal| {
         let views = purse.view(1).of_refusal(cost, refusal);
         let view = views[tightest(&views).unwrap()];
-        (view.window, view.remaining, view.reset_in)
+        (view.policy, view.remaining, view.reset_in)
     };
     // Five, but two in hand and three at the guard.
     let hour = refusal(90_000, Window::Hour);
-    assert_eq!(told(5, &hour), (Window::Hour, 4, 90_000));
+    assert_eq!(told(5, &hour), (Window::Hour.into(), 4, 90_000));
     // No more than is left in another window, though it is not what the caller waits for.
-    assert_eq!(told(9, &hour), (Window::Hour, 5, 90_000));
+    assert_eq!(told(9, &hour), (Window::Hour.into(), 5, 90_000));
     // What never fits is told of no retry.
     let minute = refusal(60_000, Window::Minute);
-    assert_eq!(told(11, &minute), (Window::Minute, 5, 4_999));
+    assert_eq!(told(11, &minute), (Window::Minute.into(), 5, 4_999));
 }

@@ -4,42 +4,58 @@
 //! bucket of the lease's end, since it may be spent up to then; a report closes a lease and gives back what
 //! was not spent, once; a lease that is never reported stays spent; time never runs backward in a ledger.
 
+mod balance;
+mod books;
+mod counters;
 mod open;
+mod shared;
 
 use serde::Serialize;
 
 use crate::Millis;
-use crate::record::RateLimits;
-use crate::window::{Counter, DAY_MS, Window};
+use crate::policy::{Holder, Policy};
+use crate::read::Members;
+use crate::record::{Credits, RateLimits};
 use crate::wire;
-use open::{OpenLease, OpenLeases};
+use crate::write::member;
+use balance::Balance;
+use counters::{Counters, Limits, Line};
+use open::OpenLeases;
+
+pub use books::Books;
+pub use shared::Shared;
 
 /// How long after a lease's end its report still gives units back. Later reports change nothing.
 pub const REPORT_GRACE_MS: Millis = 10_000;
-/// The most units of one lease of a key that has no limits.
+/// The most units of one lease, unless a request needs more: no gate asks for as many.
 pub const UNLIMITED_GRANT: u32 = 1_000_000;
 /// A lease takes at most one part in so many of what remains: as many as there are gates that hold some, itself
 /// included, up to this. One gate alone may take all; among many, each leaves most to the others.
 const MOST_SHARES: u64 = 8;
 
-/// The exact counters of one key, and its open leases.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
-pub struct Ledger {
-    /// The latest moment seen: a clock that steps back is not followed.
-    latest: Millis,
-    minute: Counter,
-    hour: Counter,
-    day: Counter,
-    open: OpenLeases,
+/// What is told where no wait helps, in milliseconds: far longer than any.
+pub const NEVER_MS: Millis = 1 << 50;
+/// The largest number of units that callers are told: the largest integer of a structured field (RFC 9651, section 3.3.1).
+const MOST_TOLD: u64 = 999_999_999_999_999;
+
+/// Whether that is no time to wait: none helps. What is left of [`NEVER_MS`] later is as long.
+pub fn is_never(wait: Millis) -> bool {
+    wait >= NEVER_MS / 2
 }
 
-wire!(Ledger {
-    latest: "latest" or 0,
-    minute: "minute" or Counter::default(),
-    hour: "hour" or Counter::default(),
-    day: "day" or Counter::default(),
-    open: "open" or OpenLeases::default(),
-});
+/// The exact counters of one key, its credits, and its open leases.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
+pub struct Ledger {
+    #[serde(flatten)]
+    counters: Counters,
+    open: OpenLeases,
+    /// The identities that open leases were debited to.
+    identities: Vec<String>,
+    #[serde(rename = "credits")]
+    balance: Option<Balance>,
+}
+
+wire!(Ledger: Self::from_members, Self::put_members);
 
 /// What a gate asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,94 +80,106 @@ pub struct Grant {
 /// No room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exhausted {
-    /// After how many milliseconds the need would be met if nothing else is spent.
+    /// After how many milliseconds the need would be met if nothing else is spent: see [`is_never`].
     pub retry_in: Millis,
-    /// The windows that have too little room, shortest first.
-    pub violated: Vec<Window>,
+    /// What has too little room, in the order of [`Policy::ALL`].
+    pub violated: Vec<Policy>,
 }
 
-/// How one window stands.
+/// How one limit stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Standing {
-    /// Which window.
-    pub window: Window,
-    /// Its limit.
-    pub limit: u32,
+    /// Which.
+    #[serde(rename = "window")]
+    pub policy: Policy,
+    /// How many units.
+    pub limit: u64,
     /// Units left for anybody: not counting those leased out.
-    pub left: u32,
-    /// In how many milliseconds some units come back; 0 when none are used.
+    pub left: u64,
+    /// In how many milliseconds some units come back; 0 when none are used. See [`is_never`].
     pub reset_in: Millis,
 }
 
 wire!(Standing {
-    window: "window",
+    policy: "window",
     limit: "limit",
     left: "left",
     reset_in: "resetIn"
 });
 
+/// A lease that was reported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    /// Its units.
+    pub units: u32,
+    /// Those that were spent.
+    pub spent: u32,
+    /// Its end.
+    pub end: Millis,
+    /// The identity that it was debited to.
+    pub identity: Option<String>,
+    /// Whether it was debited to the plan.
+    pub plan: bool,
+}
+
+impl Closed {
+    /// Units that come back.
+    pub fn back(&self) -> u32 {
+        self.units - self.spent
+    }
+}
+
 impl Ledger {
-    /// Grants units as lease `id`, or says when there is room.
-    ///
-    /// All limited windows are taken together or not at all; a refusal takes nothing.
-    ///
-    /// # Errors
-    /// [`Exhausted`] when any window has less left than is needed.
-    pub fn grant(
-        &mut self,
-        id: u64,
-        now: Millis,
-        limits: &RateLimits,
-        ask: Ask,
-    ) -> Result<Grant, Exhausted> {
-        let asked_at = now;
-        let now = self.advance(now);
-        let left = self.left(now, limits);
-        if left < u64::from(ask.need) {
-            return Err(self.exhausted(asked_at, limits, ask.need));
+    fn from_members(members: &mut Members<'_, '_>) -> Self {
+        Self {
+            counters: Counters::from_members(members),
+            open: members.take_or("open", OpenLeases::default()),
+            identities: members.take_or("identities", Vec::new()),
+            balance: members.take("credits"),
         }
-        let most = if left == u64::MAX {
-            u64::from(UNLIMITED_GRANT)
-        } else {
-            left / self.open.held(now).saturating_add(1).min(MOST_SHARES)
-        };
-        let ttl = ask.ttl.min(rest_of_day(now));
-        let units = if ttl == 0 {
-            u64::from(ask.need)
-        } else {
-            u64::from(ask.want)
-                .min(most)
-                .max(u64::from(ask.need.max(1)))
-                .min(left)
-        };
-        let units = u32::try_from(units).unwrap_or(u32::MAX);
-        // Clocks read whole milliseconds and need not be in phase: what is before the end for the gate may
-        // happen while this clock already reads the end, so the end's own bucket is the one that counts.
-        let end = now.saturating_add(ttl);
-        self.debit(end, units);
-        if ttl > 0 && units > 0 {
-            self.open.push(OpenLease { id, units, end });
-        }
-        Ok(Grant { units, ttl })
     }
 
-    /// Closes a lease: what was not spent is given back, what was spent counts from now at the latest.
+    fn put_members(&self, to: &mut String) {
+        self.counters.put_members(to);
+        member(to, "open", &self.open);
+        if !self.identities.is_empty() {
+            member(to, "identities", &self.identities);
+        }
+        member(to, "credits", &self.balance);
+    }
+
+    /// Closes a lease: what was not spent is given back, what was spent counts from now at the latest. What the key shares
+    /// with others is not at hand here: it is to be given back there, too.
     ///
     /// A repeated report, or one later than [`REPORT_GRACE_MS`] after the lease's end, changes nothing.
-    /// Returns the units given back.
-    pub fn close(&mut self, id: u64, now: Millis, spent: u32) -> u32 {
+    pub fn close(&mut self, id: u64, now: Millis, spent: u32) -> Option<Closed> {
         let now = self.advance(now);
-        let Some(lease) = self.open.close(id) else {
-            return 0;
+        let lease = self.open.close(id)?;
+        let place = (lease.from.identity as usize).checked_sub(1);
+        let closed = Closed {
+            units: lease.units,
+            spent: spent.min(lease.units),
+            end: lease.end,
+            identity: place.and_then(|place| self.identities.get(place).cloned()),
+            plan: lease.from.plan,
         };
-        let spent = spent.min(lease.units);
-        for window in Window::ALL {
-            let counter = self.counter_mut(window);
-            counter.remove(window, lease.end, u64::from(lease.units));
-            counter.add(window, lease.end.min(now), u64::from(spent));
+        self.counters.take_back(Holder::Key, &closed, now);
+        if let Some(balance) = &mut self.balance
+            && lease.from.credits
+        {
+            balance.take_back(id, closed.back());
         }
-        lease.units - spent
+        Some(closed)
+    }
+
+    /// The key's credits are these from now on: see [`Balance::adopt`]. `lease` is the next lease's id.
+    pub fn adopt(&mut self, credits: &Credits, lease: u64, now: Millis) {
+        let now = self.advance(now);
+        match &mut self.balance {
+            Some(balance) => balance.adopt(credits, lease, now),
+            None => self.balance = Some(Balance::new(credits, lease, now)),
+        }
     }
 
     /// Units of leases that may still be reported at `now`, and so come back.
@@ -159,105 +187,41 @@ impl Ledger {
         self.open.units(now)
     }
 
-    /// How the limited windows stand at `now`.
+    /// How the key's own limited windows stand at `now`.
     pub fn standing(&self, now: Millis, limits: &RateLimits) -> Vec<Standing> {
+        let limits = Limits {
+            rates: *limits,
+            month: None,
+        };
         // The clock may lie behind the ledger's time: then it has to catch up first.
-        let at = now.max(self.latest);
-        limited(limits)
-            .map(|(window, limit)| {
-                let counter = self.counter(window);
-                let used = counter.used(window, at);
-                let left = u64::from(limit).saturating_sub(used);
-                Standing {
-                    window,
-                    limit,
-                    left: u32::try_from(left).unwrap_or(u32::MAX),
-                    reset_in: match used {
-                        0 => 0,
-                        _ => counter.next_leave(window, at).saturating_sub(now),
-                    },
-                }
-            })
-            .collect()
-    }
-
-    /// `asked_at` may lie behind the ledger's time: then the clock has to catch up first.
-    fn exhausted(&self, asked_at: Millis, limits: &RateLimits, need: u32) -> Exhausted {
-        let now = asked_at.max(self.latest);
-        let mut at = now;
-        let mut violated = Vec::new();
-        for (window, limit) in limited(limits) {
-            let counter = self.counter(window);
-            let room = u64::from(limit).saturating_sub(counter.used(window, now));
-            if room >= u64::from(need) {
-                continue;
-            }
-            violated.push(window);
-            at = at.max(match limit.checked_sub(need) {
-                Some(allowed) => counter.falls_to(window, now, u64::from(allowed)),
-                // A cost above the limit never fits; the window's length is the longest that means anything.
-                None => now.saturating_add(window.span()),
-            });
-        }
-        Exhausted {
-            retry_in: at - asked_at,
-            violated,
-        }
-    }
-
-    /// Units left in the tightest window; `u64::MAX` without limits.
-    fn left(&self, now: Millis, limits: &RateLimits) -> u64 {
-        limited(limits)
-            .map(|(window, limit)| {
-                u64::from(limit).saturating_sub(self.counter(window).used(window, now))
-            })
-            .min()
-            .unwrap_or(u64::MAX)
+        let at = self.counters.clock(now);
+        let mut all = Vec::new();
+        let see = &mut |line: &Line<'_>| all.push(line.standing(now, at));
+        self.counters.each_line(Holder::Key, &limits, see);
+        all
     }
 
     /// Moves the ledger's time on, never back, and forgets what no longer matters.
     fn advance(&mut self, now: Millis) -> Millis {
-        let now = now.max(self.latest);
-        self.latest = now;
-        for window in Window::ALL {
-            self.counter_mut(window).expire(window, now);
-        }
+        let now = self.counters.advance(now);
         self.open.forget(now);
         now
     }
 
-    fn debit(&mut self, at: Millis, units: u32) {
-        for window in Window::ALL {
-            self.counter_mut(window).add(window, at, u64::from(units));
-        }
+    /// The place of an identity's name, from 1 on. A place whose leases are all closed may be another's.
+    fn place_of(&mut self, name: &str) -> u32 {
+        let known = self.identities.iter().position(|known| known == name);
+        let place = known.unwrap_or_else(|| {
+            let free = (1..).zip(&self.identities);
+            let free = free.take_while(|(place, _)| self.open.name(*place)).count();
+            match self.identities.get_mut(free) {
+                Some(place) => name.clone_into(place),
+                None => self.identities.push(name.to_owned()),
+            }
+            free
+        });
+        place as u32 + 1
     }
-
-    fn counter(&self, window: Window) -> &Counter {
-        match window {
-            Window::Minute => &self.minute,
-            Window::Hour => &self.hour,
-            Window::Day => &self.day,
-        }
-    }
-
-    fn counter_mut(&mut self, window: Window) -> &mut Counter {
-        match window {
-            Window::Minute => &mut self.minute,
-            Window::Hour => &mut self.hour,
-            Window::Day => &mut self.day,
-        }
-    }
-}
-
-fn limited(limits: &RateLimits) -> impl Iterator<Item = (Window, u32)> + '_ {
-    Window::ALL
-        .into_iter()
-        .filter_map(|window| limits.of(window).map(|limit| (window, limit)))
-}
-
-/// Milliseconds until the last of the UTC day.
-fn rest_of_day(now: Millis) -> Millis {
-    DAY_MS - 1 - now % DAY_MS
 }
 
 #[cfg(test)]

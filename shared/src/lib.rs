@@ -34,6 +34,7 @@ pub mod message;
 pub mod origin;
 pub mod path;
 pub mod permission;
+pub mod policy;
 pub mod preset;
 pub mod problem;
 pub mod ratelimit;

@@ -7,12 +7,12 @@ use serde::Serialize;
 use crate::Millis;
 use crate::account::{AccountRecord, guard_name};
 use crate::ledger::Standing;
+use crate::policy::Policy;
 use crate::read::Members;
 use crate::record::{KeyRecord, Record};
 use crate::text;
 use crate::token::KeyHash;
 use crate::usage::UsageRow;
-use crate::window::Window;
 use crate::wire;
 use crate::write::member;
 
@@ -152,18 +152,18 @@ pub enum KeyAnswer {
         units: u32,
         /// Milliseconds from the gate's sending; 0: for the waiting request only.
         ttl: Millis,
-        /// The limited windows after the debit.
+        /// How all that is limited stands after the debit.
         standing: Vec<Standing>,
     },
     /// No room.
     Exhausted {
-        /// After how many milliseconds there would be room.
+        /// After how many milliseconds there would be room: see [`crate::ledger::is_never`].
         retry_in: Millis,
-        /// The windows that lack it.
-        violated: Vec<Window>,
+        /// What lacks it.
+        violated: Vec<Policy>,
         /// How long the gate may refuse by itself, in milliseconds from its sending.
         ttl: Millis,
-        /// The limited windows.
+        /// How all that is limited stands.
         standing: Vec<Standing>,
     },
 }
@@ -287,6 +287,19 @@ wire!(GuardPush {
     records: "records"
 });
 
+impl GuardPush {
+    /// The text of a push of records that stay where they are.
+    pub fn text(guard: &str, delivery: &str, records: &[Record]) -> String {
+        let mut text = String::with_capacity(512);
+        text.push('{');
+        member(&mut text, "guard", &guard);
+        member(&mut text, "delivery", &delivery);
+        member(&mut text, "records", &records);
+        text.push('}');
+        text
+    }
+}
+
 /// Guard → gate: what became of a push's records.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
@@ -329,38 +342,68 @@ wire!(GuardPushAnswer: Self::from_members, Self::put_members);
 
 /// Control plane → guard, through a gate: a question about what is held, so that it can be compared. Signed as a push is.
 ///
-/// Lines, and so is the answer: few bytes of code at the edge (`edge/js/state.mjs`). Of records, for each kind and each
-/// beginning of `length` characters of their ids: the kind, the beginning, how many there are, the sum of
-/// `version % 2147483629`, the sum of `(version % 65521) * (version % 65519)`, and the highest version; the sums of a billion
-/// records fit in 64 bits. No two records have one version, so a record that differs shows in the sums, but for a chance of
-/// about 1 in 2⁶⁰; and with a `length` that no id has each record is told by itself.
-///
-/// With `kv`, of at most `length` of the names in KV after `from`: the last name, its record's id and version, and then
-/// the same of those of which KV has another version, or nothing.
+/// Lines, and so is the answer: few bytes of code at the edge, in `edge/js/state.mjs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StateAsk<'a> {
-    /// The account whose guard is asked.
-    pub account: &'a str,
-    /// Whether KV's copies are looked at.
-    pub kv: bool,
-    /// The kind of record; empty: all kinds. With `kv` it must be given.
-    pub kind: &'a str,
-    /// What the ids begin with; with `kv`, the name after which to begin.
-    pub from: &'a str,
-    /// See above.
-    pub length: u32,
+pub enum StateAsk<'a> {
+    /// For each kind, and each beginning of `length` characters of the ids: the kind, the beginning, how many records there
+    /// are, the sum of `version % 2147483629`, and the highest version. A version is hardly ever that of two records, so one
+    /// that differs shows in the sum; that two differ and keep it has a chance of about 1 in 2³¹. With a `length` that no id
+    /// has each record is told by itself.
+    Records {
+        /// The account whose guard is asked.
+        account: &'a str,
+        /// The kind of record; empty: all kinds.
+        kind: &'a str,
+        /// What the ids begin with.
+        from: &'a str,
+        /// See above.
+        length: u32,
+    },
+    /// Of at most `limit` of the names in KV after `after`: the last name, its record's id and version, and then the same of
+    /// those of which KV has an older version, or nothing.
+    Names {
+        /// The account whose guard is asked.
+        account: &'a str,
+        /// What KV's names begin with.
+        prefix: &'a str,
+        /// The kind of record.
+        kind: &'a str,
+        /// The name after which to begin, without the prefix.
+        after: &'a str,
+        /// How many at most.
+        limit: u32,
+    },
 }
 
 impl StateAsk<'_> {
     /// As it is sent; `None` when that is no account.
     pub fn to_lines(&self) -> Option<String> {
-        let guard = guard_name(self.account)?;
-        let kv = if self.kv { "kv" } else { "" };
-        let length = self.length.to_string();
-        Some(text::join(
-            &[&guard, kv, self.kind, self.from, &length],
-            "\n",
-        ))
+        // Behind every character that an id has.
+        const LAST: &str = "~";
+        Some(match *self {
+            Self::Records {
+                account,
+                kind,
+                from,
+                length,
+            } => {
+                let last_kind = if kind.is_empty() { LAST } else { kind };
+                let last = text::join(&[from, LAST], "");
+                let guard = guard_name(account)?;
+                let length = length.to_string();
+                text::join(&[&guard, "", &length, kind, from, last_kind, &last], "\n")
+            }
+            Self::Names {
+                account,
+                prefix,
+                kind,
+                after,
+                limit,
+            } => {
+                let (guard, limit) = (guard_name(account)?, limit.to_string());
+                text::join(&[&guard, prefix, kind, after, &limit], "\n")
+            }
+        })
     }
 }
 

@@ -1,11 +1,10 @@
 //! Web origins, as browsers serialise them (WHATWG HTML "ASCII serialisation of an origin"), and patterns for them.
 
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde::Serialize;
 
-use crate::ip::v6_text;
+use crate::ip::{parse_v4, parse_v6, v6_text};
 use crate::wire;
 
 /// The longest origin or pattern, in characters.
@@ -113,14 +112,14 @@ fn is_number(label: &str) -> bool {
     }
 }
 
-/// Four decimal numbers without leading zeros, which is also all that std takes.
+/// Four decimal numbers without leading zeros, which is also all that is read.
 fn is_v4_host(host: &str) -> bool {
-    host.parse::<Ipv4Addr>().is_ok()
+    parse_v4(host).is_some()
 }
 
 fn is_v6_host(host: &str) -> bool {
     let text = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
-    text.is_some_and(|text| text.parse::<Ipv6Addr>().is_ok_and(|ip| v6_text(ip) == text))
+    text.is_some_and(|text| parse_v6(text).is_some_and(|ip| v6_text(ip) == text))
 }
 
 /// Schemes of the URL Standard whose origin is another one's or none, and those that are never an origin in HTTP.

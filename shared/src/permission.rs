@@ -47,6 +47,11 @@ impl Permission {
         Ok(Self(text.to_owned()))
     }
 
+    /// `*`.
+    pub fn everything() -> Self {
+        Self("*".to_owned())
+    }
+
     fn to_text(&self) -> &str {
         self.as_str()
     }

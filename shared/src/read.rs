@@ -52,14 +52,6 @@ impl Faults {
     pub fn wanted(&mut self, wanted: &'static str) {
         self.0.get_or_insert(Misfit::wanted(wanted));
     }
-
-    /// The value, if there was nothing to note.
-    ///
-    /// # Errors
-    /// [`Misfit`].
-    pub fn or<T>(self, value: T) -> Result<T, Misfit> {
-        self.0.map_or(Ok(value), Err)
-    }
 }
 
 /// What can be read from JSON.
@@ -81,7 +73,10 @@ pub trait FromJson: Sized {
     fn from_json(json: &Json<'_>) -> Result<Self, Misfit> {
         let mut faults = Faults::default();
         let value = Self::read(json, &mut faults);
-        faults.or(value)
+        match faults.0 {
+            None => Ok(value),
+            Some(misfit) => Err(misfit),
+        }
     }
 }
 

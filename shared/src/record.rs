@@ -1,21 +1,27 @@
-//! Records: the state of keys, APIs and accounts, as the control plane pushes it and the edge keeps it.
+//! Records: the state of keys, APIs, accounts, members and roles, as the control plane pushes it and the edge keeps it.
 //!
 //! Every record has a version that only grows. Unknown fields are ignored, so that an older edge
 //! understands a newer control plane; unknown states are read as the safest one.
 
 mod api;
+mod owner;
+mod quota;
 
 use serde::Serialize;
 
 pub use self::api::{
     ApiRecord, CorsPolicy, Endpoint, OnGuardFailure, Unlisted, default_upstream_timeout,
 };
+pub use self::owner::{MemberRecord, RoleRecord, built_in_role};
+
+pub use self::quota::{Credits, IdentityRecord, Interval, Refill};
 
 use crate::Millis;
 use crate::account::{AccountRecord, MAX_DEPTH, locator_of};
 use crate::ip::IpRange;
 use crate::origin::OriginPattern;
 use crate::permission::Permission;
+use crate::policy::Policy;
 use crate::read::Members;
 use crate::resource::ResourceScope;
 use crate::token::KeyHash;
@@ -38,11 +44,13 @@ pub enum KeyState {
     Active,
     /// Stopped by an admin; can be reactivated.
     Revoked,
+    /// The member who owns it is one no longer. Guards say so of an active key; it is not pushed.
+    OwnerRemoved,
     /// Gone; the record is its tombstone.
     Deleted,
 }
 
-wire!(KeyState: "active" => Active, "revoked" => Revoked, _ | "deleted" => Deleted);
+wire!(KeyState: "active" => Active, "revoked" => Revoked, "owner_removed" => OwnerRemoved, _ | "deleted" => Deleted);
 
 /// How exactly a key's state and quota are followed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -58,7 +66,7 @@ pub enum Enforcement {
 wire!(Enforcement: "leased" => Leased, _ | "strict" => Strict);
 
 /// The limits of a key, in cost units. `None`: not limited in that window.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RateLimits {
     /// In any rolling 60 s.
@@ -82,13 +90,15 @@ impl RateLimits {
             Window::Minute => self.requests_per_minute,
             Window::Hour => self.requests_per_hour,
             Window::Day => self.requests_per_day,
+            Window::Month => None,
         }
     }
 
     /// The windows whose whole limit is below a cost: it never fits there.
-    pub fn below(&self, cost: u32) -> Vec<Window> {
+    pub fn below(&self, cost: u32) -> Vec<Policy> {
         let is_below = |window: &Window| self.of(*window).is_some_and(|limit| limit < cost);
-        Window::ALL.into_iter().filter(is_below).collect()
+        let below = Window::OF_RATES.into_iter().filter(is_below);
+        below.map(Policy::Key).collect()
     }
 }
 
@@ -114,7 +124,7 @@ wire!(Credential {
 pub struct KeyRecord {
     /// `key_…`
     pub id: String,
-    /// Grows by every change.
+    /// Grows by every change; as a guard gives it, by every change of its owner and of the owner's role, too.
     pub version: u64,
     /// The account it belongs to.
     pub account: String,
@@ -134,7 +144,7 @@ pub struct KeyRecord {
     pub expires_at: Option<Millis>,
     /// What it may do.
     pub permissions: Vec<Permission>,
-    /// What its owner's role may do; `None`: no bound from a role.
+    /// What its owner's role may do; `None`: no bound from a role. The guard's to fill: see [`crate::guard::bind`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role_permissions: Option<Vec<Permission>>,
     /// The resources it is bound to.
@@ -149,6 +159,12 @@ pub struct KeyRecord {
     pub limits: RateLimits,
     /// How exactly it is followed.
     pub enforcement: Enforcement,
+    /// What it may spend in all; `None`: not limited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credits: Option<Credits>,
+    /// The identity whose limits it shares with other keys of its account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
 }
 
 wire!(KeyRecord {
@@ -169,6 +185,8 @@ wire!(KeyRecord {
     allowed_ips: "allowedIps" or Vec::new(),
     limits: "limits" or RateLimits::default(),
     enforcement: "enforcement" or Enforcement::default(),
+    credits: "credits",
+    identity: "identity",
 });
 
 impl KeyRecord {
@@ -215,18 +233,48 @@ pub enum Record {
     Api(ApiRecord),
     /// An account.
     Account(AccountRecord),
+    /// A member.
+    Member(MemberRecord),
+    /// A role.
+    Role(RoleRecord),
+    /// An identity.
+    Identity(IdentityRecord),
 }
 
 wire!(Record: Self::from_members, Self::put_members);
+
+/// What all records have.
+struct Head<'a> {
+    kind: &'static str,
+    id: &'a str,
+    version: u64,
+    account: &'a str,
+    ancestors: &'a [String],
+}
+
+macro_rules! head {
+    ($record:ident, $kind:literal, $account:ident) => {
+        Head {
+            kind: $kind,
+            id: &$record.id,
+            version: $record.version,
+            account: &$record.$account,
+            ancestors: &$record.ancestors,
+        }
+    };
+}
 
 impl Record {
     fn from_members(members: &mut Members<'_, '_>) -> Self {
         match members.take_text("kind") {
             "key" => Self::Key(KeyRecord::from_members(members)),
             "api" => Self::Api(ApiRecord::from_members(members)),
+            "member" => Self::Member(MemberRecord::from_members(members)),
+            "role" => Self::Role(RoleRecord::from_members(members)),
+            "identity" => Self::Identity(IdentityRecord::from_members(members)),
             kind => {
                 if kind != "account" {
-                    members.wanted("a key, an api or an account");
+                    members.wanted("a key, an api, an account, a member, a role or an identity");
                 }
                 Self::Account(AccountRecord::from_members(members))
             }
@@ -239,43 +287,41 @@ impl Record {
             Self::Key(r) => r.put_members(to),
             Self::Api(r) => r.put_members(to),
             Self::Account(r) => r.put_members(to),
+            Self::Member(r) => r.put_members(to),
+            Self::Role(r) => r.put_members(to),
+            Self::Identity(r) => r.put_members(to),
         }
     }
 
-    /// `key`, `api` or `account`.
-    pub fn kind(&self) -> &'static str {
+    fn head(&self) -> Head<'_> {
         match self {
-            Self::Key(_) => "key",
-            Self::Api(_) => "api",
-            Self::Account(_) => "account",
+            Self::Key(r) => head!(r, "key", account),
+            Self::Api(r) => head!(r, "api", account),
+            Self::Account(r) => head!(r, "account", id),
+            Self::Member(r) => head!(r, "member", account),
+            Self::Role(r) => head!(r, "role", account),
+            Self::Identity(r) => head!(r, "identity", account),
         }
+    }
+
+    /// `key`, `api`, `account`, `member`, `role` or `identity`.
+    pub fn kind(&self) -> &'static str {
+        self.head().kind
     }
 
     /// The record's id.
     pub fn id(&self) -> &str {
-        match self {
-            Self::Key(r) => &r.id,
-            Self::Api(r) => &r.id,
-            Self::Account(r) => &r.id,
-        }
+        self.head().id
     }
 
     /// The record's version.
     pub fn version(&self) -> u64 {
-        match self {
-            Self::Key(r) => r.version,
-            Self::Api(r) => r.version,
-            Self::Account(r) => r.version,
-        }
+        self.head().version
     }
 
     /// The account that it belongs to: an account to itself.
     pub fn account(&self) -> &str {
-        match self {
-            Self::Key(r) => &r.account,
-            Self::Api(r) => &r.account,
-            Self::Account(r) => &r.id,
-        }
+        self.head().account
     }
 
     /// Whether it can be kept: what its type does not say of its id, version and accounts.
@@ -283,25 +329,27 @@ impl Record {
     /// # Errors
     /// [`RecordError`], the first of them.
     pub fn check(&self) -> Result<(), RecordError> {
-        let id = self.id();
+        let Head {
+            id,
+            version,
+            account,
+            ancestors,
+            ..
+        } = self.head();
         let id_fits = (1..=MAX_ID).contains(&id.len())
             && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         if !id_fits {
             return Err(RecordError::Id);
         }
         // 0 stands for "no record" between gates and guards.
-        if !(1..=MAX_VERSION).contains(&self.version()) {
+        if !(1..=MAX_VERSION).contains(&version) {
             return Err(RecordError::Version);
         }
-        let (own, ancestors) = match self {
-            Self::Key(r) => (&r.account, &r.ancestors),
-            Self::Api(r) => (&r.account, &r.ancestors),
-            Self::Account(r) => (&r.id, &r.ancestors),
-        };
         let accounts_fit = ancestors.len() < MAX_DEPTH
             && ancestors
                 .iter()
-                .chain([own])
+                .map(String::as_str)
+                .chain([account])
                 .all(|a| locator_of(a).is_some());
         accounts_fit.then_some(()).ok_or(RecordError::Account)
     }
@@ -309,16 +357,14 @@ impl Record {
     /// The accounts whose guards hold it. An account's own record is held by its guard and by all above it,
     /// so that the guard of a key knows which accounts the key reaches.
     pub fn holders(&self) -> Vec<&str> {
-        match self {
-            Self::Key(r) => vec![&r.account],
-            Self::Api(r) => vec![&r.account],
-            Self::Account(r) => r
-                .ancestors
-                .iter()
-                .map(String::as_str)
-                .chain([r.id.as_str()])
-                .collect(),
-        }
+        let Head {
+            account, ancestors, ..
+        } = self.head();
+        let above = match self {
+            Self::Account(_) => ancestors,
+            _ => &[],
+        };
+        above.iter().map(String::as_str).chain([account]).collect()
     }
 }
 

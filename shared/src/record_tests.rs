@@ -30,6 +30,7 @@ fn records_that_can_not_be_kept_are_told_by_what_is_wrong() {
             version,
             ancestors: ancestors.iter().map(|a| (*a).to_owned()).collect(),
             deleted: false,
+            requests_per_month: None,
         })
         .check()
     };

@@ -20,9 +20,10 @@ const RANDOM: usize = 24;
 const LOCATOR: usize = 8;
 const TAG: usize = 8;
 const CRC: usize = 6;
-const BODY: usize = RANDOM + LOCATOR + TAG + CRC;
+/// What follows the mark in every token, in characters.
+pub const BODY: usize = RANDOM + LOCATOR + TAG + CRC;
 /// What stands between the environment code and the body.
-const MARK: &str = "_sk_";
+pub const MARK: &str = "_sk_";
 
 /// The longest prefix of a token, in characters.
 pub const MAX_PREFIX: usize = 12;
@@ -216,6 +217,11 @@ impl<'a> ParsedToken<'a> {
     /// SHA-256 of the whole token.
     pub fn hash(&self) -> KeyHash {
         KeyHash::of(self.text)
+    }
+
+    /// What people see of it.
+    pub fn hints(&self) -> Hints {
+        Hints::of(self.text)
     }
 }
 

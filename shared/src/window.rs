@@ -13,9 +13,8 @@ use crate::wire;
 /// A UTC day, in milliseconds.
 pub const DAY_MS: Millis = 86_400_000;
 
-/// One of the three windows that a key can be limited in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
+/// A window of time in which units are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Window {
     /// Rolling 60 s, in buckets of 200 ms.
     Minute,
@@ -23,13 +22,13 @@ pub enum Window {
     Hour,
     /// The UTC day, one bucket.
     Day,
+    /// The UTC calendar month, one bucket.
+    Month,
 }
 
-wire!(Window: "minute" => Minute, "hour" => Hour, "day" => Day);
-
 impl Window {
-    /// All of them, shortest first.
-    pub const ALL: [Self; 3] = [Self::Minute, Self::Hour, Self::Day];
+    /// Those of rate limits, shortest first.
+    pub const OF_RATES: [Self; 3] = [Self::Minute, Self::Hour, Self::Day];
 
     /// Its name in headers and bodies.
     pub fn name(self) -> &'static str {
@@ -37,41 +36,76 @@ impl Window {
             Self::Minute => "minute",
             Self::Hour => "hour",
             Self::Day => "day",
+            Self::Month => "month",
         }
     }
 
-    /// Its length in milliseconds.
+    /// Its length in milliseconds; the longest that it can have.
     pub fn span(self) -> Millis {
         match self {
             Self::Minute => 60_000,
             Self::Hour => 3_600_000,
             Self::Day => DAY_MS,
+            Self::Month => 31 * DAY_MS,
         }
     }
 
     /// The length of its buckets, in milliseconds: by so much a unit leaves late. A three-hundredth of the window at
-    /// most, for what is late is lost to those who use all of their limit.
+    /// most, for what is late is lost to those who use all of their limit. Months differ in length.
     fn bucket_span(self) -> Millis {
         match self {
             Self::Minute => 200,
             Self::Hour => 15_000,
-            Self::Day => DAY_MS,
+            Self::Day | Self::Month => DAY_MS,
         }
     }
 
     /// The bucket that a moment falls into.
     pub fn bucket(self, at: Millis) -> u64 {
-        at / self.bucket_span()
+        let bucket = at / self.bucket_span();
+        match self {
+            Self::Month => month_of(bucket),
+            _ => bucket,
+        }
     }
 
     /// The first moment at which a bucket no longer counts.
     pub fn leaves_at(self, bucket: u64) -> Millis {
-        let bucket_end = bucket.saturating_add(1).saturating_mul(self.bucket_span());
+        let next = match self {
+            Self::Month => first_day_of(bucket.saturating_add(1)),
+            _ => bucket.saturating_add(1),
+        };
+        let bucket_end = next.saturating_mul(self.bucket_span());
         match self {
-            Self::Day => bucket_end,
+            Self::Day | Self::Month => bucket_end,
             Self::Minute | Self::Hour => bucket_end.saturating_add(self.span()),
         }
     }
+}
+
+/// Days from the first of March of the year 0 to the Unix epoch. A year that begins with March has its leap day last, and
+/// its months follow a plain rule: 153 days in five.
+const DAYS_BEFORE_EPOCH: u64 = 719_468;
+/// Days in 400 years, after which the calendar repeats itself.
+const DAYS_OF_ERA: u64 = 146_097;
+/// Far beyond any clock, and small enough to calculate with.
+const LAST_MONTH: u64 = 1 << 30;
+
+/// The month that a day since the epoch is in, counted from March of the year 0.
+fn month_of(day: u64) -> u64 {
+    let day = day.saturating_add(DAYS_BEFORE_EPOCH);
+    let (era, day) = (day / DAYS_OF_ERA, day % DAYS_OF_ERA);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    (era * 400 + year) * 12 + (5 * day + 2) / 153
+}
+
+/// The first day of that month.
+fn first_day_of(month: u64) -> u64 {
+    let month = month.min(LAST_MONTH);
+    let (era, year) = (month / 4_800, month / 12 % 400);
+    let day = 365 * year + year / 4 - year / 100 + (153 * (month % 12) + 2) / 5;
+    (era * DAYS_OF_ERA + day).saturating_sub(DAYS_BEFORE_EPOCH)
 }
 
 /// The units of one window, by bucket, oldest first. Buckets of the future count too: they hold units that
@@ -88,8 +122,13 @@ impl Serialize for Counter {
 }
 
 impl Counter {
+    /// Whether nothing is counted.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     fn to_text(&self) -> String {
-        columns::write(self.0.iter().map(|(bucket, units)| [*bucket, *units]))
+        columns::write(&mut self.0.iter().map(|(bucket, units)| [*bucket, *units]))
     }
 
     fn from_text(text: &str) -> Result<Self, Misfit> {
@@ -183,6 +222,25 @@ mod tests {
         c.add(Window::Day, DAY_MS - 1, 5);
         assert_eq!(c.used(Window::Day, DAY_MS - 1), 5);
         assert_eq!(c.used(Window::Day, DAY_MS), 0);
+    }
+
+    #[test]
+    fn months_are_those_of_the_utc_calendar() {
+        // The days of the months from January 1970 on: leap years, but not the year 2100.
+        let mut first = 0;
+        for year in 1970..2_420_u64 {
+            let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+            let february = if leap { 29 } else { 28 };
+            for days in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
+                let (start, end) = (first * DAY_MS, (first + days) * DAY_MS);
+                let month = Window::Month.bucket(start);
+                assert_eq!(Window::Month.bucket(end - 1), month, "{year}");
+                assert_eq!(Window::Month.bucket(end), month + 1, "{year}");
+                assert_eq!(Window::Month.leaves_at(month), end, "{year}");
+                first += days;
+            }
+        }
+        assert!(Window::Month.leaves_at(u64::MAX) > first * DAY_MS);
     }
 
     #[test]

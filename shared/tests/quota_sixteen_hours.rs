@@ -1,8 +1,11 @@
-//! Sixteen hours of accelerated random operation, over midnight: requests, changes by admins, gates and guards that die,
+//! Sixteen hours of accelerated random operation, over the midnight that ends a month: requests, changes by admins, gates and guards that die,
 //! messages that get lost or come twice, clocks that step forward; all from a seed, held against a log of every event.
 //!
 //! `KEYWARD_SEED=n` runs that seed alone, `KEYWARD_SEEDS=n` the first n.
 
+#[path = "oracle/calendar.rs"]
+#[allow(dead_code, reason = "the oracle looks at periods too")]
+mod calendar;
 mod day;
 #[path = "oracle/purse.rs"]
 #[allow(dead_code, reason = "clocks here never step back")]
@@ -51,6 +54,13 @@ fn the_log_shows_a_limit_broken_by_a_guard_that_forgets_what_it_granted() {
     let why = found.unwrap_or_default();
     assert!(why.contains("over the limit"), "{why}");
     assert!(why.contains("KEYWARD_SEED="), "{why}");
+}
+
+#[test]
+fn the_log_shows_an_identity_or_plan_overspent_where_it_is_not_kept_with_its_keys() {
+    let found = (1..=4).find_map(|seed| run(seed, Mutation::HalfKept).err());
+    let why = found.unwrap_or_default();
+    assert!(why.contains("over the limit"), "{why}");
 }
 
 #[test]

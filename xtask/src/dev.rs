@@ -171,6 +171,9 @@ fn control_plane(project: &Project, state: &State, ports: &Ports, vars: &Vars) -
         .env("KEYWARD_TAG_SECRET", secret("TAG_SECRET")?)
         .env("KEYWARD_PUSH_SECRET", secret("PUSH_SECRET")?)
         .env("KEYWARD_EDGE_TARGETS", ports.edge())
-        .env("KEYWARD_ADMIN_TOKEN", state.admin_token());
+        .env("KEYWARD_ADMIN_TOKEN", state.admin_token())
+        // The demo upstream is on this machine.
+        .env("KEYWARD_ALLOW_PRIVATE_DESTINATIONS", "true")
+        .env("KEYWARD_DRAIN_MS", "0");
     Ok(command)
 }

@@ -12,6 +12,11 @@ use zeroize::Zeroizing;
 pub struct SecretText(Zeroizing<String>);
 
 impl SecretText {
+    /// Takes a text over.
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
     /// The text, without the spaces around it.
     pub fn expose(&self) -> &str {
         self.0.trim()
@@ -22,7 +27,7 @@ impl FromStr for SecretText {
     type Err = Infallible;
 
     fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(Self(Zeroizing::new(text.to_owned())))
+        Ok(Self::new(text.to_owned()))
     }
 }
 

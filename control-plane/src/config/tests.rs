@@ -1,3 +1,5 @@
+use clap::CommandFactory;
+
 use super::*;
 
 const TAG: &str = "a tag secret for tests";
@@ -12,7 +14,7 @@ fn args(more: &[&str]) -> ServeArgs {
     }
     all.extend(more);
     match Cli::try_parse_from(all).unwrap().command {
-        Command::Serve(args) => *args,
+        Command::Operate(Operation::Serve(args)) => *args,
         other => panic!("{other:?}"),
     }
 }
@@ -80,4 +82,53 @@ fn an_empty_secret_is_a_missing_one() {
             .admin_token
             .is_none()
     );
+}
+
+/// Every option of a command but those that clap adds.
+fn options(command: &str) -> Vec<clap::Arg> {
+    let mut cli = Cli::command();
+    cli.build();
+    let command = cli.find_subcommand(command).unwrap();
+    let options = command.get_arguments();
+    let own = options.filter(|o| !matches!(o.get_id().as_str(), "help" | "version"));
+    own.cloned().collect()
+}
+
+#[test]
+fn every_option_of_serve_has_a_name_in_the_environment_a_heading_and_a_sentence() {
+    for command in ["serve", "check-config"] {
+        let options = options(command);
+        assert!(options.len() > 20, "{}", options.len());
+        for option in options {
+            let name = option.get_long().unwrap();
+            let env = option.get_env().unwrap_or_default().to_string_lossy();
+            let own = format!("KEYWARD_{}", name.replace('-', "_").to_uppercase());
+            assert!(
+                env == own || env == "OTEL_EXPORTER_OTLP_ENDPOINT",
+                "{name}: {env}"
+            );
+            assert!(option.get_help_heading().is_some(), "{name}");
+            let help = option.get_help().unwrap_or_default().to_string();
+            assert!(help.len() > 20, "{name}: {help}");
+            let is_secret = ["secret", "token"].iter().any(|end| name.ends_with(end));
+            assert!(!is_secret || option.is_hide_env_values_set(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn traces_are_sent_to_the_collectors_path() {
+    let url = |given: &str| args(&["--otlp-endpoint", given]).traces();
+    for (given, expected) in [
+        ("http://127.0.0.1:4318", "http://127.0.0.1:4318/v1/traces"),
+        (
+            "https://c.example/otlp/",
+            "https://c.example/otlp/v1/traces",
+        ),
+    ] {
+        assert_eq!(url(given).unwrap().unwrap().as_str(), expected);
+    }
+    assert_eq!(url("").unwrap(), None);
+    let message = format!("{:#}", url("grpc://user:passw0rd@h").unwrap_err());
+    assert!(message.contains("OTEL_EXPORTER_OTLP_ENDPOINT") && !message.contains("passw0rd"));
 }

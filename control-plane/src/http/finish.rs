@@ -1,17 +1,14 @@
-//! The outermost layer: gives every request an id, turns every failure into a problem document, and logs one
-//! line for each request, without anything that the caller wrote.
-
-use std::time::Instant;
+//! Turns every failure into a problem document that names the request's id, and sets the headers of every answer.
 
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use shared::problem::{MEDIA_TYPE, Problem};
 
-use crate::entropy;
-use crate::error::{self, ApiError, Failure};
+use crate::error::{self, Failure};
+use crate::http::observe::RequestId;
 
 /// The answer's header that holds the request's id.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -29,58 +26,18 @@ pub struct Finish {
     pub behind_tls: bool,
 }
 
-/// Wraps a request. Must be outside of every other layer.
+/// Wraps a request, inside of [`observe`](super::observe) and outside of every other layer.
 pub async fn layer(State(how): State<Finish>, request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let id = match entropy::draw() {
-        Ok(bytes) => shared::id::request(&bytes),
-        // Without randomness nothing secret can be made, but the failure still gets an answer.
-        Err(cause) => return how.finish(ApiError::Internal(cause).into_response(), "req_unknown"),
-    };
-    let method = request.method().clone();
-    let response = how.finish(next.run(request).await, &id);
-    log(&method, &response, &id, started);
-    response
-}
-
-/// Remembers the route's template for the log. A path itself is never logged: it may hold a secret by mistake.
-pub async fn note_route(route: Option<MatchedPath>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    if let Some(route) = route {
-        response.extensions_mut().insert(route);
-    }
-    response
-}
-
-fn log(method: &Method, response: &Response, id: &str, started: Instant) {
-    let route = response
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or("-", MatchedPath::as_str);
-    let status = response.status().as_u16();
-    let millis = started.elapsed().as_millis() as u64;
-    // The method may be any token too; only the common ones are repeated.
-    let method = match *method {
-        Method::GET | Method::POST | Method::PATCH | Method::DELETE => method.as_str(),
-        _ => "other",
-    };
-    // Probes come every few seconds.
-    if route == "/healthz" || route == "/readyz" {
-        tracing::debug!(request_id = id, method, route, status, millis, "request");
-    } else {
-        tracing::info!(request_id = id, method, route, status, millis, "request");
-    }
+    let id = request.extensions().get::<RequestId>().cloned();
+    let RequestId(id) = id.unwrap_or_default();
+    how.finish(next.run(request).await, &id)
 }
 
 impl Finish {
     fn finish(self, mut response: Response, id: &str) -> Response {
         if let Some(failure) = response.extensions_mut().remove::<Failure>() {
             if let Some(cause) = failure.cause {
-                tracing::error!(
-                    request_id = id,
-                    error = format!("{cause:#}"),
-                    "request failed"
-                );
+                tracing::error!(error = format!("{cause:#}"), "request failed");
             }
             write(&mut response, failure.problem, id);
         } else if is_bare_failure(&response) {

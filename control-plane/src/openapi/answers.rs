@@ -22,6 +22,7 @@ pub const ALWAYS: &[(&str, &str)] = &[("default", "Failure")];
 pub const OF_ADMINS: &[(&str, &str)] = &[
     ("401", "Unauthorized"),
     ("403", "Forbidden"),
+    ("429", "TooManyAttempts"),
     ("503", "Unavailable"),
 ];
 /// Of operations that take a body.
@@ -69,7 +70,9 @@ answers! {
     /// Who calls is not known: no valid admin token, or no valid signature.
     Unauthorized = ApiError::Unauthorized("The admin token is not valid");
     /// The caller is known, but lacks the management permission.
-    Forbidden = ApiError::Forbidden("The admin token lacks the permission for this");
+    Forbidden = ApiError::Forbidden(
+        "The admin token lacks the permission keys.write".to_owned(),
+    );
     /// There is no such thing, or it is outside the caller's account.
     NotFound = ApiError::no("key", "key_6fJq81Nn0sPz5cGhR2Wa");
     /// It contradicts what is there.
@@ -83,6 +86,10 @@ answers! {
         field: "rateLimits.requestsPerMinute".to_owned(),
         detail: "must be 1 to 1000000000".to_owned(),
     }]);
+    /// Too many admin tokens that are not valid came from the caller's address.
+    TooManyAttempts = ApiError::TooManyAttempts(std::time::Duration::from_secs(3));
+    /// The server can't serve at the moment; `parts` names what it lacks.
+    NotReady = ApiError::NotReady(vec!["database"]);
     /// The database can't be reached, or the request took too long.
     Unavailable = ApiError::Unavailable;
     /// Any other failure: a path or method that there is not, a mistake of the server's.
@@ -153,7 +160,8 @@ fn problem() -> RefOr<Schema> {
         )
         .property("error", text("The title again."))
         .property("message", text("The detail again."))
-        .property("errors", Array::new(field_error));
+        .property("errors", Array::new(field_error))
+        .property("parts", Array::new(text("What is not ready, by name.")));
     let always = serde_json::to_value(Problem::new(400, "", "", ""));
     for name in always.iter().filter_map(|v| v.as_object()).flatten() {
         object = object.required(name.0);

@@ -242,7 +242,7 @@ fn add_answers(operation: &mut Operation) {
     if has_body {
         common.extend(answers::OF_BODIES);
     }
-    if matches!(access(operation), Some(Access::Admin(_))) {
+    if matches!(access(operation), Some(Access::Admin(_) | Access::AnyAdmin)) {
         common.extend(answers::OF_ADMINS);
         if has_body {
             common.extend(answers::OF_ADMINS_BODIES);

@@ -21,6 +21,16 @@ schema! {
     pub ApiId = id("api", 16, "api_p7Rb2mXv81KqLs0d");
     /// A key's id.
     pub KeyId = id("key", 20, "key_6fJq81Nn0sPz5cGhR2Wa");
+    /// A member's id.
+    pub MemberId = id("mem", 20, "mem_5Vb81QzNn0sPt7cGhR2W");
+    /// The id of an admin token: a name for it, not the token.
+    pub TokenId = id("tok", 20, "tok_8Jd02XmNn0sPt7cGhR2W");
+    /// A role: owner, admin, developer, viewer, or the id of one of the account's own.
+    pub RoleId = form("^(?:owner|admin|developer|viewer|role_[0-9A-Za-z]{16})$").examples(["developer"]);
+    /// Management permissions, also as `keys.*` or `*`.
+    pub ManagementPermissions = list::<PermissionText>(MAX_LIST).examples([json!(["keys.read", "usage.read"])]);
+    /// An admin token. It is shown this once.
+    pub AdminTokenText = form("^kwa_[0-9A-Za-z]{40}$").examples(["kwa_shownThisOnceOnlyAndNeverAgainAnywhere00"]);
     /// A name for people, without spaces around it.
     pub Name = text(1, crate::validate::MAX_NAME).examples(["Mobile app"]);
     /// The version: grows by every change.

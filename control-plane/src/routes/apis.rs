@@ -2,6 +2,7 @@
 
 mod input;
 mod upstream;
+mod upstream_checks;
 mod view;
 
 use axum::extract::State;
@@ -30,6 +31,7 @@ pub fn router() -> Routes {
     Routes::new()
         .with(routes!(list, create))
         .with(routes!(show, update, remove))
+        .merge(upstream_checks::router())
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

@@ -98,6 +98,7 @@ async fn take(
     let mut tx = state.store().write().await?;
     let (taken, seq) = usage::apply(&mut tx, &batch, state.now()).await?;
     tx.commit().await?;
+    state.metrics().usage(taken);
     if let Taken::Counted { missing: 1.. } = taken {
         tracing::warn!(
             guard = batch.guard,

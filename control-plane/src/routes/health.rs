@@ -1,15 +1,21 @@
 //! `/healthz`: the process lives. `/readyz`: it can serve.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use serde::Serialize;
+use tokio::time::timeout;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use crate::error::ApiError;
 use crate::http::body::Reply;
 use crate::openapi::Routes;
-use crate::openapi::answers::Unavailable;
+use crate::openapi::answers::NotReady;
 use crate::state::AppState;
+
+/// How long the database may take to answer: less than probes wait.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The routes.
 pub fn router() -> Routes {
@@ -36,16 +42,29 @@ async fn alive() -> Reply<Health> {
 
 /// Say whether the server can serve
 ///
-/// The database answers and is up to date.
+/// It is not about to stop, the database answers and has every migration, and changes are on their way to the edges.
+/// An edge that is out of reach does not count: no other instance would reach it either.
 #[utoipa::path(
     get, path = "/readyz", operation_id = "checkReady", tag = "Server",
-    responses((status = 200, description = "It can.", body = Health), Unavailable),
+    responses((status = 200, description = "It can.", body = Health), NotReady),
     security(()),
 )]
 async fn ready(State(state): State<AppState>) -> Result<Reply<Health>, ApiError> {
-    if state.store().is_ready().await {
+    let mut missing = Vec::new();
+    if state.is_stopping() {
+        missing.push("stopping");
+    }
+    match timeout(PATIENCE, state.store().schema()).await {
+        Ok(Ok(schema)) if schema.is_usable() => {}
+        Ok(Ok(_)) => missing.push("schema"),
+        Ok(Err(_)) | Err(_) => missing.push("database"),
+    }
+    if !state.delivers() {
+        missing.push("delivery");
+    }
+    if missing.is_empty() {
         Ok(Reply::ok(Health { status: "ready" }))
     } else {
-        Err(ApiError::Unavailable)
+        Err(ApiError::NotReady(missing))
     }
 }

@@ -6,6 +6,7 @@ mod report;
 
 use axum::extract::{DefaultBodyLimit, Request, State};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use shared::Millis;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::UtoipaMethodRouterExt;
@@ -13,7 +14,7 @@ use utoipa_axum::routes;
 
 use crate::auth::Admin;
 use crate::entropy;
-use crate::error::ApiError;
+use crate::error::{ApiError, FieldError};
 use crate::http::body::Reply;
 use crate::http::page::{Page, PageRequest, Position};
 use crate::http::params::{Id, Params};
@@ -21,8 +22,9 @@ use crate::openapi::Routes;
 use crate::openapi::answers::NotFound;
 use crate::openapi::names::AccountId;
 use crate::openapi::schema::schema;
+use crate::routes::keys::owner;
 use crate::state::AppState;
-use crate::store::imports::{self, Import, ImportState, Tally};
+use crate::store::imports::{self, Import, ImportState, Refusal, Tally};
 use crate::store::keys::{self, Key};
 use crate::store::outbox::Lane;
 use crate::store::{Change, accounts};
@@ -167,13 +169,18 @@ async fn create(
 
     let lines = Lines::of(request.into_body());
     // A task of its own: when the caller hangs up, it still notes how far the import came.
-    let import = tokio::spawn(run(state.clone(), import, lines));
+    let import = tokio::spawn(run(state.clone(), admin, import, lines));
     let import = import.await.map_err(|e| ApiError::Internal(e.into()))??;
     Ok(Reply::created(ImportView::of(import, state.now())))
 }
 
-async fn run(state: AppState, mut import: Import, mut lines: Lines) -> Result<Import, ApiError> {
-    let taken = take_all(&state, &mut import, &mut lines).await;
+async fn run(
+    state: AppState,
+    admin: Admin,
+    mut import: Import,
+    mut lines: Lines,
+) -> Result<Import, ApiError> {
+    let taken = take_all(&state, &admin, &mut import, &mut lines).await;
     import.state = match taken {
         Ok(()) => ImportState::Done,
         Err(_) => ImportState::Failed,
@@ -187,6 +194,7 @@ async fn run(state: AppState, mut import: Import, mut lines: Lines) -> Result<Im
 
 async fn take_all(
     state: &AppState,
+    admin: &Admin,
     import: &mut Import,
     lines: &mut Lines,
 ) -> Result<(), ApiError> {
@@ -195,13 +203,14 @@ async fn take_all(
         if batch.is_empty() {
             return Ok(());
         }
-        take(state, import, batch).await?;
+        take(state, admin, import, batch).await?;
     }
 }
 
 /// Takes some lines in one transaction, with the word of how far the import has come.
 async fn take(
     state: &AppState,
+    admin: &Admin,
     import: &mut Import,
     batch: Vec<(u64, Vec<u8>)>,
 ) -> Result<(), ApiError> {
@@ -228,6 +237,14 @@ async fn take(
                 continue;
             }
         };
+        if let Some(errors) = beyond(&mut change, admin, import, &key).await? {
+            import.tally.refused += 1;
+            refusals.push(Refusal {
+                line: key.line,
+                errors: json!(errors),
+            });
+            continue;
+        }
         known.insert(key.hash.to_hex(), import.account_id.clone());
         add(&mut change, import, *key, now).await?;
         import.tally.created += 1;
@@ -238,6 +255,25 @@ async fn take(
     // Nobody waits for the edges here: they are given the keys in the order of the lines.
     let _ = change.commit().await?;
     Ok(())
+}
+
+/// What of a key its owner's role or the caller may not give.
+async fn beyond(
+    change: &mut Change,
+    admin: &Admin,
+    import: &Import,
+    new: &line::NewKey,
+) -> Result<Option<Vec<FieldError>>, ApiError> {
+    let account = &import.account_id;
+    match owner::check(change.conn(), admin, account, &new.settings, None).await {
+        Ok(()) => Ok(None),
+        Err(ApiError::Validation(errors)) => Ok(Some(errors)),
+        Err(ApiError::Forbidden(detail)) => Ok(Some(vec![FieldError {
+            field: "permissions".to_owned(),
+            detail,
+        }])),
+        Err(error) => Err(error),
+    }
 }
 
 async fn add(

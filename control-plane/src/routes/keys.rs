@@ -4,6 +4,7 @@ mod export;
 pub mod input;
 mod lifecycle;
 mod list;
+pub mod owner;
 mod usage;
 mod view;
 
@@ -30,7 +31,8 @@ use crate::validate::Checks;
 use input::{CreateKey, PatchKey};
 use view::{ChangedKey, KeyView, NewToken};
 
-pub use input::PresetName;
+pub use input::{Lifetime, PresetName, check_expiry};
+pub use lifecycle::Nothing;
 pub use view::LimitsSchema;
 
 /// The routes.
@@ -87,6 +89,7 @@ async fn create(
     let account = accounts::find(change.conn(), &admin.account, &account_id)
         .await?
         .ok_or_else(|| ApiError::no("account", &account_id))?;
+    owner::check(change.conn(), &admin, &account.id, &settings, None).await?;
     let token = mint(&state, &account, &environment)?;
     let key = Key {
         id: shared::id::key(&*entropy::draw()?),
@@ -149,8 +152,11 @@ async fn update(
 ) -> Result<Reply<ChangedKey>, ApiError> {
     let (mut change, mut key) = begin(&state, &admin, &id).await?;
     let mut checks = Checks::default();
+    let before = key.settings.clone();
     patch.apply(&mut checks, &mut key.settings, change.now());
     checks.finish()?;
+    let (account, conn) = (&key.account_id, change.conn());
+    owner::check(conn, &admin, account, &key.settings, Some(&before)).await?;
     save(&mut change, &mut key).await?;
     Ok(Reply::ok(commit(&state, change, key).await?))
 }

@@ -50,6 +50,7 @@ impl Account {
             version: self.version,
             ancestors,
             deleted: self.deleted,
+            requests_per_month: None,
         }
     }
 }

@@ -6,7 +6,9 @@ use shared::record::Record;
 use crate::store::accounts::{self, Account};
 use crate::store::apis::Api;
 use crate::store::keys::{self, Key};
+use crate::store::members::Member;
 use crate::store::outbox::{Lane, Marks};
+use crate::store::roles::Role;
 use crate::store::{Conn, Store, Tx, from_db, outbox, query, signal, to_db};
 
 /// A transaction under way. Dropped without [`Change::commit`], it changes nothing.
@@ -103,6 +105,25 @@ impl Change {
     /// When rows can't be read or written.
     pub async fn publish_key(&mut self, key: &Key) -> sqlx::Result<()> {
         self.publish_key_in(Lane::Urgent, key).await
+    }
+
+    /// Puts a member, as it is now, on its way to every edge: one record, however many keys the member owns.
+    ///
+    /// # Errors
+    /// When rows can't be read or written.
+    pub async fn publish_member(&mut self, member: &Member) -> sqlx::Result<()> {
+        let ancestors = accounts::ancestors(&mut self.tx, &member.account_id).await?;
+        self.publish(&Record::Member(member.record(ancestors)))
+            .await
+    }
+
+    /// Puts a role, as it is now, on its way to every edge: one record, however many keys it bounds.
+    ///
+    /// # Errors
+    /// When rows can't be read or written.
+    pub async fn publish_role(&mut self, role: &Role) -> sqlx::Result<()> {
+        let ancestors = accounts::ancestors(&mut self.tx, &role.account_id).await?;
+        self.publish(&Record::Role(role.record(ancestors))).await
     }
 
     /// As [`Change::publish_key`], in a lane: one of very many new keys must not hold up anything else.

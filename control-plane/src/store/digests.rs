@@ -12,8 +12,8 @@ pub struct Digest {
     pub start: String,
     /// How many records.
     pub count: u64,
-    /// Two sums over their versions.
-    pub sums: [u64; 2],
+    /// The sum of their versions, each modulo 2147483629.
+    pub sum: u64,
     /// The highest version.
     pub highest: u64,
 }
@@ -24,7 +24,7 @@ impl FromRow for Digest {
             kind: row.get("kind")?,
             start: row.get("start")?,
             count: from_db(row.get("count")?),
-            sums: [from_db(row.get("one")?), from_db(row.get("other")?)],
+            sum: from_db(row.get("sum")?),
             highest: from_db(row.get("highest")?),
         })
     }
@@ -43,8 +43,7 @@ pub async fn of(
 ) -> sqlx::Result<Vec<Digest>> {
     query(
         "select kind, start, cast(count(*) as bigint) as count,
-           cast(sum(version % 2147483629) as bigint) as one,
-           cast(sum((version % 65521) * (version % 65519)) as bigint) as other,
+           cast(sum(version % 2147483629) as bigint) as sum,
            max(version) as highest
          from (
            select kind, substr(id, 1, cast($4 as integer)) as start, version from (
@@ -54,6 +53,10 @@ pub async fn of(
              select 'api', id, version from apis where account_id = $1
              union all
              select 'key', id, version from keys where account_id = $1
+             union all
+             select 'role', id, version from roles where account_id = $1
+             union all
+             select 'member', id, version from members where account_id = $1
              union all
              select kind, id, version from lost_records where account_id = $1
            ) as held
@@ -129,7 +132,9 @@ pub async fn set_version(
         Kind::Account => query("update accounts set version = $2 where id = $1"),
         Kind::Api => query("update apis set version = $2 where id = $1"),
         Kind::Key => query("update keys set version = $2 where id = $1"),
-        Kind::Lost => return Ok(false),
+        Kind::Role => query("update roles set version = $2 where id = $1"),
+        Kind::Member => query("update members set version = $2 where id = $1"),
+        Kind::Lost | Kind::Hosts => return Ok(false),
     };
     let found = statement
         .bind(id)

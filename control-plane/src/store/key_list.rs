@@ -160,7 +160,8 @@ pub async fn status(conn: &mut Conn, key: &Key, now: Millis) -> sqlx::Result<Key
     })
 }
 
-fn like_pattern(text: &str) -> String {
+/// A pattern for `like … escape '\\'`: the text anywhere, in lower case.
+pub fn like_pattern(text: &str) -> String {
     let mut pattern = String::from("%");
     for c in text.to_lowercase().chars() {
         if matches!(c, '%' | '_' | '\\') {

@@ -152,6 +152,8 @@ fn name_of(state: KeyState) -> &'static str {
     match state {
         KeyState::Active => "active",
         KeyState::Revoked => "revoked",
+        // A guard's word on a key that is kept as active.
+        KeyState::OwnerRemoved => "active",
         KeyState::Deleted => "deleted",
     }
 }
@@ -178,6 +180,8 @@ impl Key {
             allowed_ips: settings.allowed_ips,
             limits: settings.limits,
             enforcement: settings.enforcement,
+            credits: None,
+            identity: None,
         }
     }
 

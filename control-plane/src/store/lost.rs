@@ -38,7 +38,15 @@ impl Lost {
                 "kind": "key", "id": id, "version": version, "account": account,
                 "environment": "", "state": "deleted", "credentials": [],
             }),
-            Kind::Lost => return None,
+            Kind::Role => json!({
+                "kind": "role", "id": id, "version": version, "account": account,
+                "permissions": [], "deleted": true,
+            }),
+            Kind::Member => json!({
+                "kind": "member", "id": id, "version": version, "account": account,
+                "role": "", "removed": true,
+            }),
+            Kind::Lost | Kind::Hosts => return None,
         };
         serde_json::from_value(record).ok()
     }

@@ -12,7 +12,7 @@ use super::sql::{Conn, Link};
 
 /// The schema.
 pub static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
-const CONNECTIONS: u32 = 16;
+pub(super) const CONNECTIONS: u32 = 16;
 /// What a connection is told at first. A statement that hangs, or a lock that another holder never gives back, ends as an
 /// error within the time that a request may take.
 const SETTINGS: [(&str, &str); 3] = [

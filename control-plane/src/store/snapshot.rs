@@ -8,43 +8,25 @@ use crate::store::accounts::{self, Account};
 use crate::store::apis::Api;
 use crate::store::keys::{self, Key};
 use crate::store::lost::{self, Lost};
+use crate::store::members::Member;
+use crate::store::roles::Role;
 use crate::store::targets::{Cursor, Kind};
 use crate::store::{Conn, query};
 
-/// A record of a full delivery.
-#[derive(Debug, Clone)]
-pub struct Item {
-    /// The record, as it is now.
-    pub record: Record,
-    /// Its place among those of its kind.
-    pub place: String,
-}
-
-impl Item {
-    fn by_id(record: Record) -> Self {
-        Self {
-            place: record.id().to_owned(),
-            record,
-        }
-    }
-}
-
 /// The records of one kind after a place, tombstones included: the edge may have known what is gone.
-///
-/// They come by id, but APIs in the order of their changes: an API that gave up a host comes before the one that has it
-/// now, as it did when that happened.
 ///
 /// # Errors
 /// When the rows can't be read.
-pub async fn after(conn: &mut Conn, cursor: &Cursor, limit: u32) -> sqlx::Result<Vec<Item>> {
+pub async fn after(conn: &mut Conn, cursor: &Cursor, limit: u32) -> sqlx::Result<Vec<Record>> {
     match cursor.kind {
         Kind::Account => accounts_after(conn, &cursor.after, limit).await,
-        Kind::Api => apis_after(conn, &cursor.after, limit).await,
+        Kind::Api | Kind::Hosts => apis_after(conn, &cursor.after, limit).await,
+        Kind::Role => roles_after(conn, &cursor.after, limit).await,
+        Kind::Member => members_after(conn, &cursor.after, limit).await,
         Kind::Key => keys_after(conn, &cursor.after, limit).await,
         Kind::Lost => {
             let rows = lost::after(conn, &cursor.after, limit).await?;
-            let items = rows.iter().filter_map(Lost::tombstone).map(Item::by_id);
-            Ok(items.collect())
+            Ok(rows.iter().filter_map(Lost::tombstone).collect())
         }
     }
 }
@@ -66,7 +48,7 @@ pub async fn one(conn: &mut Conn, kind: Kind, id: &str) -> sqlx::Result<Option<R
                 None => None,
             }
         }
-        Kind::Api => {
+        Kind::Api | Kind::Hosts => {
             let row: Option<Api> = query("select * from apis where id = $1")
                 .bind(id)
                 .fetch_optional(conn)
@@ -75,6 +57,32 @@ pub async fn one(conn: &mut Conn, kind: Kind, id: &str) -> sqlx::Result<Option<R
                 Some(row) => {
                     let above = ancestors.of(conn, &row.account_id).await?;
                     Some(Record::Api(row.record(above)))
+                }
+                None => None,
+            }
+        }
+        Kind::Role => {
+            let row: Option<Role> = query("select * from roles where id = $1")
+                .bind(id)
+                .fetch_optional(conn)
+                .await?;
+            match row {
+                Some(row) => {
+                    let above = ancestors.of(conn, &row.account_id).await?;
+                    Some(Record::Role(row.record(above)))
+                }
+                None => None,
+            }
+        }
+        Kind::Member => {
+            let row: Option<Member> = query("select * from members where id = $1")
+                .bind(id)
+                .fetch_optional(conn)
+                .await?;
+            match row {
+                Some(row) => {
+                    let above = ancestors.of(conn, &row.account_id).await?;
+                    Some(Record::Member(row.record(above)))
                 }
                 None => None,
             }
@@ -112,7 +120,7 @@ impl Ancestors {
     }
 }
 
-async fn accounts_after(conn: &mut Conn, id: &str, limit: u32) -> sqlx::Result<Vec<Item>> {
+async fn accounts_after(conn: &mut Conn, id: &str, limit: u32) -> sqlx::Result<Vec<Record>> {
     let rows: Vec<Account> = query("select * from accounts where id > $1 order by id limit $2")
         .bind(id)
         .bind(i64::from(limit))
@@ -121,31 +129,57 @@ async fn accounts_after(conn: &mut Conn, id: &str, limit: u32) -> sqlx::Result<V
     let mut items = Vec::with_capacity(rows.len());
     for row in rows {
         let above = accounts::ancestors(conn, &row.id).await?;
-        items.push(Item::by_id(Record::Account(row.record(above))));
+        items.push(Record::Account(row.record(above)));
     }
     Ok(items)
 }
 
-async fn apis_after(conn: &mut Conn, version: &str, limit: u32) -> sqlx::Result<Vec<Item>> {
-    let rows: Vec<Api> =
-        query("select * from apis where version > $1 order by version, id limit $2")
-            .bind(version.parse::<i64>().unwrap_or(0))
-            .bind(i64::from(limit))
-            .fetch_all(conn)
-            .await?;
+async fn apis_after(conn: &mut Conn, id: &str, limit: u32) -> sqlx::Result<Vec<Record>> {
+    let rows: Vec<Api> = query("select * from apis where id > $1 order by id limit $2")
+        .bind(id)
+        .bind(i64::from(limit))
+        .fetch_all(conn)
+        .await?;
     let mut ancestors = Ancestors::default();
     let mut items = Vec::with_capacity(rows.len());
     for row in rows {
         let above = ancestors.of(conn, &row.account_id).await?;
-        items.push(Item {
-            place: row.version.to_string(),
-            record: Record::Api(row.record(above)),
-        });
+        items.push(Record::Api(row.record(above)));
     }
     Ok(items)
 }
 
-async fn keys_after(conn: &mut Conn, id: &str, limit: u32) -> sqlx::Result<Vec<Item>> {
+async fn roles_after(conn: &mut Conn, id: &str, limit: u32) -> sqlx::Result<Vec<Record>> {
+    let rows: Vec<Role> = query("select * from roles where id > $1 order by id limit $2")
+        .bind(id)
+        .bind(i64::from(limit))
+        .fetch_all(conn)
+        .await?;
+    let mut ancestors = Ancestors::default();
+    let mut items = Vec::with_capacity(rows.len());
+    for row in rows {
+        let above = ancestors.of(conn, &row.account_id).await?;
+        items.push(Record::Role(row.record(above)));
+    }
+    Ok(items)
+}
+
+async fn members_after(conn: &mut Conn, id: &str, limit: u32) -> sqlx::Result<Vec<Record>> {
+    let rows: Vec<Member> = query("select * from members where id > $1 order by id limit $2")
+        .bind(id)
+        .bind(i64::from(limit))
+        .fetch_all(conn)
+        .await?;
+    let mut ancestors = Ancestors::default();
+    let mut items = Vec::with_capacity(rows.len());
+    for row in rows {
+        let above = ancestors.of(conn, &row.account_id).await?;
+        items.push(Record::Member(row.record(above)));
+    }
+    Ok(items)
+}
+
+async fn keys_after(conn: &mut Conn, id: &str, limit: u32) -> sqlx::Result<Vec<Record>> {
     let rows: Vec<Key> = query("select * from keys where id > $1 order by id limit $2")
         .bind(id)
         .bind(i64::from(limit))
@@ -158,7 +192,7 @@ async fn keys_after(conn: &mut Conn, id: &str, limit: u32) -> sqlx::Result<Vec<I
     for row in rows {
         let above = ancestors.of(conn, &row.account_id).await?;
         let of_key: Vec<Credential> = credentials.remove(&row.id).unwrap_or_default();
-        items.push(Item::by_id(Record::Key(row.record(above, of_key))));
+        items.push(Record::Key(row.record(above, of_key)));
     }
     Ok(items)
 }

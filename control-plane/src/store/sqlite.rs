@@ -3,17 +3,17 @@
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use sqlx::SqlitePool;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection, SqlitePool};
 
-use super::ACQUIRE;
 use super::sql::{Conn, Link};
+use super::{ACQUIRE, in_use};
 
 /// The schema.
 pub static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -65,7 +65,45 @@ pub async fn open(url: &str) -> anyhow::Result<Pools> {
     Ok(Pools { readers, writer })
 }
 
+/// Opens a file to look into it, and makes nothing; `None` if it is missing.
+///
+/// # Errors
+/// When it can't be opened.
+pub async fn inspect(url: &str) -> anyhow::Result<Option<Pools>> {
+    let options = SqliteConnectOptions::from_str(url)
+        .context("the database URL can't be read")?
+        .create_if_missing(false)
+        .read_only(true)
+        .busy_timeout(BUSY);
+    let file = options.get_filename().to_owned();
+    if !file.exists() {
+        return Ok(None);
+    }
+    let readers = SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(ACQUIRE)
+        .connect_with(options)
+        .await
+        .with_context(|| format!("the database {} can't be opened", file.display()))?;
+    let writer = readers.clone();
+    Ok(Some(Pools { readers, writer }))
+}
+
+/// The file that a URL names.
+pub(super) fn file(url: &str) -> anyhow::Result<PathBuf> {
+    let options = SqliteConnectOptions::from_str(url).context("the database URL can't be read")?;
+    Ok(options.get_filename().to_owned())
+}
+
 impl Pools {
+    /// Name, connections in use, and the most there may be.
+    pub(super) fn connections(&self) -> Vec<(&'static str, u32, u32)> {
+        vec![
+            ("read", in_use(&self.readers), READERS),
+            ("write", in_use(&self.writer), 1),
+        ]
+    }
+
     /// A connection to read with.
     pub(super) async fn read(&self) -> sqlx::Result<Conn> {
         let conn = self.readers.acquire().await?;
@@ -76,6 +114,22 @@ impl Pools {
     pub(super) async fn write(&self) -> sqlx::Result<Conn> {
         let tx = self.writer.begin_with("begin immediate").await?;
         Ok(Conn::Sqlite(Link::Within(tx)))
+    }
+
+    /// Writes a consistent copy into a new file. Readers and the writer go on meanwhile.
+    pub(super) async fn copy_into(&self, file: &Path) -> anyhow::Result<()> {
+        make_private(file)?;
+        // A reader of its own, which must be able to write: an empty file is taken for a new one.
+        let mut conn = self.readers.acquire().await?.detach();
+        sqlx::query("pragma query_only = off")
+            .execute(&mut conn)
+            .await?;
+        sqlx::query("vacuum into $1")
+            .bind(file.to_str().context("the file's name is not UTF-8")?)
+            .execute(&mut conn)
+            .await?;
+        conn.close().await?;
+        Ok(())
     }
 
     /// Closes every connection.

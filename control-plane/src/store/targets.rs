@@ -48,17 +48,23 @@ pub struct Cursor {
     pub after: String,
 }
 
-/// A kind of record, in the order of a full delivery: accounts before what belongs to them.
+/// A kind of record, in the order of a full delivery: accounts before what belongs to them, keys after what bounds them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Accounts.
     Account,
     /// APIs.
     Api,
+    /// Roles.
+    Role,
+    /// Members.
+    Member,
     /// Keys.
     Key,
     /// Tombstones of records that only edges knew.
     Lost,
+    /// APIs once more. A host may have gone from one API to another; whoever came first, the one that has it comes last.
+    Hosts,
 }
 
 impl Kind {
@@ -69,9 +75,12 @@ impl Kind {
     pub fn next(self) -> Option<Self> {
         match self {
             Self::Account => Some(Self::Api),
-            Self::Api => Some(Self::Key),
+            Self::Api => Some(Self::Role),
+            Self::Role => Some(Self::Member),
+            Self::Member => Some(Self::Key),
             Self::Key => Some(Self::Lost),
-            Self::Lost => None,
+            Self::Lost => Some(Self::Hosts),
+            Self::Hosts => None,
         }
     }
 
@@ -80,17 +89,35 @@ impl Kind {
         match self {
             Self::Account => "account",
             Self::Api => "api",
+            Self::Role => "role",
+            Self::Member => "member",
             Self::Key => "key",
             Self::Lost => "lost",
+            Self::Hosts => "hosts",
         }
+    }
+
+    /// The kind that an edge names; `None` for one that is not known here.
+    pub fn of_record(name: &str) -> Option<Self> {
+        let kinds = [
+            Self::Account,
+            Self::Api,
+            Self::Role,
+            Self::Member,
+            Self::Key,
+        ];
+        kinds.into_iter().find(|kind| kind.name() == name)
     }
 
     /// A name that nothing here writes starts over, which repeats deliveries and loses none.
     pub fn of(name: &str) -> Self {
         match name {
             "lost" => Self::Lost,
+            "hosts" => Self::Hosts,
             "key" => Self::Key,
             "api" => Self::Api,
+            "role" => Self::Role,
+            "member" => Self::Member,
             _ => Self::Account,
         }
     }
@@ -192,8 +219,9 @@ pub async fn deliver_in_full(conn: &mut Conn, url: &str) -> sqlx::Result<bool> {
 
 async fn count_records(conn: &mut Conn, url: &str) -> sqlx::Result<()> {
     query(
-        "update edge_targets set snapshot_total = (select count(*) from accounts) + (select count(*) from apis)
-           + (select count(*) from keys) + (select count(distinct id) from lost_records)
+        "update edge_targets set snapshot_total = (select count(*) from accounts) + 2 * (select count(*) from apis)
+           + (select count(*) from roles) + (select count(*) from members) + (select count(*) from keys)
+           + (select count(distinct id) from lost_records)
          where url = $1 and snapshot_kind is not null",
     )
     .bind(url)

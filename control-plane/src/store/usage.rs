@@ -29,11 +29,23 @@ pub enum Taken {
 /// # Errors
 /// When rows can't be written: nothing may be committed then.
 pub async fn apply(conn: &mut Conn, batch: &UsageBatch, now: Millis) -> sqlx::Result<(Taken, u64)> {
-    let last: Option<i64> = query("select seq from usage_cursors where guard_id = $1")
-        .bind(&batch.guard)
-        .fetch_optional(conn)
-        .await?;
-    let last = last.map_or(0, from_db);
+    query(
+        "insert into usage_cursors (guard_id, account_id, seq, updated_at) values ($1, $2, 0, $3)
+         on conflict (guard_id) do nothing",
+    )
+    .bind(&batch.guard)
+    .bind(&batch.account)
+    .bind(to_db(now))
+    .execute(conn)
+    .await?;
+    // Writing the row is what makes the same batch, when it comes twice at once, wait for its turn.
+    let last: i64 =
+        query("update usage_cursors set updated_at = $2 where guard_id = $1 returning seq")
+            .bind(&batch.guard)
+            .bind(to_db(now))
+            .fetch_one(conn)
+            .await?;
+    let last = from_db(last);
     if batch.seq <= last {
         return Ok((Taken::Known, last));
     }
@@ -54,16 +66,11 @@ pub async fn apply(conn: &mut Conn, batch: &UsageBatch, now: Millis) -> sqlx::Re
         .execute(conn)
         .await?;
     }
-    query(
-        "insert into usage_cursors (guard_id, account_id, seq, updated_at) values ($1, $2, $3, $4)
-         on conflict (guard_id) do update set seq = excluded.seq, updated_at = excluded.updated_at",
-    )
-    .bind(&batch.guard)
-    .bind(&batch.account)
-    .bind(to_db(batch.seq))
-    .bind(to_db(now))
-    .execute(conn)
-    .await?;
+    query("update usage_cursors set seq = $2 where guard_id = $1")
+        .bind(&batch.guard)
+        .bind(to_db(batch.seq))
+        .execute(conn)
+        .await?;
     let missing = batch.seq - last - 1;
     Ok((Taken::Counted { missing }, batch.seq))
 }

@@ -40,6 +40,7 @@ mod tests {
                 version,
                 ancestors: Vec::new(),
                 deleted: false,
+                requests_per_month: None,
             })
         };
         let texts: Vec<String> = (1..=3)

@@ -197,12 +197,11 @@ impl Comparison<'_> {
         from: &str,
         length: u32,
     ) -> Result<(Digests, Digests), PushError> {
-        let ask = StateAsk {
+        let ask = StateAsk::Records {
             account,
             kind,
             from,
             length,
-            kv: false,
         };
         let edge = digests_in(&self.edge.ask(ask, self.now).await?)?;
         let mut conn = self.store.read().await?;
@@ -225,15 +224,15 @@ impl Comparison<'_> {
 
     /// KV's copies of what the guard holds.
     async fn copies(&self, account: &str, findings: &mut Findings) -> Result<(), PushError> {
-        for kind in [Kind::Account, Kind::Api, Kind::Key] {
-            let mut from = String::new();
+        for (kind, prefix) in [(Kind::Account, "a/"), (Kind::Api, "h/"), (Kind::Key, "k/")] {
+            let mut after = String::new();
             loop {
-                let ask = StateAsk {
+                let ask = StateAsk::Names {
                     account,
+                    prefix,
                     kind: kind.name(),
-                    from: &from,
-                    length: NAMES,
-                    kv: true,
+                    after: &after,
+                    limit: NAMES,
                 };
                 let answer = self.edge.ask(ask, self.now).await?;
                 let mut lines = answer.lines().map(|line| line.split(' '));
@@ -254,9 +253,8 @@ impl Comparison<'_> {
                         });
                     }
                 }
-                // A name in KV is a letter, a slash, and the name.
-                match last.and_then(|last| last.get(2..)) {
-                    Some(last) if !last.is_empty() => last.clone_into(&mut from),
+                match last {
+                    Some(last) if !last.is_empty() => last.clone_into(&mut after),
                     _ => break,
                 }
                 if findings.drift.len() > self.most {
@@ -286,7 +284,7 @@ fn digests_in(lines: &str) -> Result<Digests, PushError> {
             kind,
             start,
             count: number()?,
-            sums: [number()?, number()?],
+            sum: number()?,
             highest: number()?,
         })
     };
@@ -300,12 +298,12 @@ mod tests {
 
     #[test]
     fn what_an_edge_tells_is_read_and_anything_else_is_refused() {
-        let digests = digests_in("key key_ab 2 30 40 16\napi api_1 1 5 6 7").unwrap();
+        let digests = digests_in("key key_ab 2 30 16\napi api_1 1 5 7").unwrap();
         let at = ("key".to_owned(), "key_ab".to_owned());
-        assert_eq!(digests[&at].sums, [30, 40]);
+        assert_eq!(digests[&at].sum, 30);
         assert_eq!((digests[&at].count, digests[&at].highest), (2, 16));
         assert!(digests_in("").unwrap().is_empty());
-        for answer in ["key key_ab 2 30 40", "key", "key key_ab 2 30 40 -1", "\n"] {
+        for answer in ["key key_ab 2 30", "key", "key key_ab 2 30 -1", "\n"] {
             assert!(digests_in(answer).is_err(), "{answer:?}");
         }
     }

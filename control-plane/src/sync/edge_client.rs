@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode, Url, header};
 use serde::Deserialize;
@@ -11,9 +12,13 @@ use shared::secret::Secret;
 use shared::{Millis, base62, webhook};
 
 use crate::entropy;
+use crate::sync::batch;
+use crate::tracing_export;
 
 /// Longer than an edge takes for one guard's part of a push.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// Longer than an edge takes to say that it is there.
+const PROBE: Duration = Duration::from_secs(5);
 /// A receipt is two numbers.
 const MAX_RECEIPT: usize = 64 * 1024;
 /// How long an edge may take to say what it holds.
@@ -94,6 +99,11 @@ impl EdgeClient {
         &self.target
     }
 
+    /// The edge's host.
+    pub fn host(&self) -> &str {
+        self.push.host_str().unwrap_or_default()
+    }
+
     /// Sends a push and reads its receipt. Every attempt has an id of its own: the edge takes an id once.
     ///
     /// # Errors
@@ -137,10 +147,13 @@ impl EdgeClient {
         );
         let timestamp = now / 1000;
         let signature = webhook::sign(&self.secret, &id, timestamp, &body);
+        let mut trace = HeaderMap::new();
+        tracing_export::inject(&mut trace);
         let response = self
             .http
             .post(url.clone())
             .timeout(within)
+            .headers(trace)
             .header(header::CONTENT_TYPE, "application/json")
             .header(webhook::ID_HEADER, id)
             .header(webhook::TIMESTAMP_HEADER, timestamp.to_string())
@@ -170,6 +183,32 @@ async fn read(mut response: reqwest::Response, most: usize) -> Result<Vec<u8>, P
 
 fn unreachable(error: reqwest::Error) -> PushError {
     PushError::Unreachable(error.without_url())
+}
+
+/// Asks an edge, without changing anything, whether it runs and takes what this secret signs.
+///
+/// # Errors
+/// One sentence on what is wrong.
+pub async fn probe(target: &str, secret: Secret, now: Millis) -> anyhow::Result<()> {
+    let edge = EdgeClient::new(target, secret)?;
+    let health = Url::parse(&format!("{target}/.keyward/health"))?;
+    let asked = edge.http.get(health).timeout(PROBE).send().await;
+    let answer = asked.map_err(|error| anyhow::anyhow!("no answer: {}", error.without_url()))?;
+    match answer.status() {
+        StatusCode::OK => {}
+        StatusCode::SERVICE_UNAVAILABLE => anyhow::bail!("it runs, but has no secrets yet"),
+        status => anyhow::bail!("/.keyward/health answered {status}: is it an edge of Keyward?"),
+    }
+    // A push without records, which is signed like any other.
+    let (body, _) = batch::pack([]);
+    match tokio::time::timeout(PROBE, edge.push(body, now)).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(PushError::Busy(StatusCode::UNAUTHORIZED))) => anyhow::bail!(
+            "it refuses our signature: its PUSH_SECRET is another one, or a clock is wrong"
+        ),
+        Ok(Err(error)) => Err(error.into()),
+        Err(_) => anyhow::bail!("it does not answer a push in time"),
+    }
 }
 
 /// 401 may come from a clock or a secret that is about to be mended, 408 and 429 from load.

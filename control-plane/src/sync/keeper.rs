@@ -45,7 +45,7 @@ async fn hear(office: &Office) -> sqlx::Result<()> {
     loop {
         let news = signals.next().await?;
         if news.committed {
-            office.committed.send_replace(());
+            office.look();
         }
         if news.delivered {
             office.delivered.notify_one();

@@ -9,20 +9,24 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use opentelemetry::Context;
 use shared::record::Record;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
+use tracing::Instrument;
+use tracing::field::Empty;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::entropy;
+use crate::metrics::PushOutcome;
 use crate::store::outbox::{Lane, Marks};
-use crate::store::snapshot::Item;
 use crate::store::targets::{self, Cursor, SnapshotStep};
 use crate::store::{outbox, snapshot};
 use crate::sync::backoff::Backoff;
 use crate::sync::batch;
 use crate::sync::edge_client::PushError;
 use crate::sync::pace::Pace;
-use crate::sync::{Edge, Office};
+use crate::sync::{Edge, News, Office};
 
 /// How often an idle pusher looks for changes without being told.
 const LOOK: Duration = Duration::from_secs(1);
@@ -32,10 +36,13 @@ pub struct Pusher {
     office: Arc<Office>,
     edge: Arc<Edge>,
     lane: Lane,
-    committed: watch::Receiver<()>,
+    committed: watch::Receiver<News>,
     stop: watch::Receiver<bool>,
     pace: Pace,
     backoff: Backoff,
+    /// The newest change that the pusher was told of, and the trace of the call that made it, for the next push.
+    told: u64,
+    trace: Option<Context>,
 }
 
 /// What one step came to.
@@ -67,6 +74,8 @@ impl Pusher {
                 Lane::Bulk => Pace::of_bulk(),
             },
             backoff: Backoff::default(),
+            told: 0,
+            trace: None,
         }
     }
 
@@ -74,7 +83,7 @@ impl Pusher {
     pub async fn run(mut self) {
         while !*self.stop.borrow() {
             // Changes from here on wake the pusher even if this step does not see them.
-            self.committed.borrow_and_update();
+            self.listen();
             match self.step().await {
                 Ok(Step::Delivered) => self.succeeded(),
                 Ok(Step::Idle) => self.idle().await,
@@ -92,6 +101,54 @@ impl Pusher {
                 }
             }
         }
+    }
+
+    fn listen(&mut self) {
+        let news = self.committed.borrow_and_update();
+        if news.seq > self.told {
+            self.told = news.seq;
+            self.trace = Some(news.trace.clone());
+        }
+    }
+
+    /// Sends a push that holds `count` records.
+    async fn send(&mut self, body: Vec<u8>, count: usize) -> Result<(), PushError> {
+        let span = tracing::info_span!(
+            "push",
+            otel.name = "POST /.keyward/push",
+            otel.kind = "client",
+            otel.status_code = Empty,
+            http.request.method = "POST",
+            server.address = self.edge.client.host(),
+            keyward.records = count,
+        );
+        if let Some(trace) = self.trace.take() {
+            // Without an export there is nothing that could have a parent.
+            let _ = span.set_parent(trace);
+        }
+        let started = Instant::now();
+        let sending = self.edge.client.push(body, self.office.clock.now());
+        let sent = sending.instrument(span.clone()).await;
+        let time = started.elapsed();
+        match &sent {
+            Ok(_) => self.pace.took(count, time),
+            Err(_) => {
+                span.record("otel.status_code", "ERROR");
+            }
+        }
+        let outcome = match &sent {
+            Ok(_) => Some(PushOutcome::Taken),
+            Err(PushError::Unreachable(_)) => Some(PushOutcome::Unreachable),
+            Err(PushError::Busy(_)) => Some(PushOutcome::Busy),
+            Err(PushError::Refused(_)) => Some(PushOutcome::Refused),
+            Err(PushError::Receipt) => Some(PushOutcome::NotAReceipt),
+            Err(PushError::Local(_)) => None,
+        };
+        if let Some(outcome) = outcome {
+            let metrics = &self.office.metrics;
+            metrics.pushed(self.edge.url(), outcome, time, count);
+        }
+        sent.map(|_| ())
     }
 
     async fn step(&mut self) -> Result<Step, PushError> {
@@ -112,7 +169,7 @@ impl Pusher {
         let Some(last) = entries.get(..count).and_then(<[_]>::last) else {
             return Ok(Step::Idle);
         };
-        self.push(body, count).await?;
+        self.send(body, count).await?;
         let (url, holder) = (self.edge.url(), self.office.process.name());
         let now = self.office.clock.now();
         let mut tx = self.office.store.write().await?;
@@ -135,14 +192,14 @@ impl Pusher {
     }
 
     /// One page of a full delivery.
-    async fn deliver_page(&mut self, cursor: Cursor, page: &[Item]) -> Result<Step, PushError> {
-        let (body, count) = pack(page.iter().map(|item| &item.record))?;
+    async fn deliver_page(&mut self, cursor: Cursor, page: &[Record]) -> Result<Step, PushError> {
+        let (body, count) = pack(page)?;
         let next = match page.get(..count).and_then(<[_]>::last) {
             Some(last) => {
-                self.push(body, count).await?;
+                self.send(body, count).await?;
                 Some(Cursor {
                     kind: cursor.kind,
-                    after: last.place.clone(),
+                    after: last.id().to_owned(),
                 })
             }
             None => cursor.kind.next().map(|kind| Cursor {
@@ -165,13 +222,6 @@ impl Pusher {
             tracing::info!(target_url = url, "the edge was given every record");
         }
         Ok(Step::Delivered)
-    }
-
-    async fn push(&mut self, body: Vec<u8>, records: usize) -> Result<(), PushError> {
-        let began = Instant::now();
-        self.edge.client.push(body, self.office.clock.now()).await?;
-        self.pace.took(records, began.elapsed());
-        Ok(())
     }
 
     fn succeeded(&mut self) {

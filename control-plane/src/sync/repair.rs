@@ -43,7 +43,9 @@ pub async fn push_again(
     let mut records = Vec::new();
     let mut conn = store.read().await?;
     for drift in drift.iter().filter(lacking) {
-        records.extend(record_of(&mut conn, &drift.kind, &drift.id).await?);
+        if let Some(kind) = Kind::of_record(&drift.kind) {
+            records.extend(record_of(&mut conn, kind, &drift.id).await?);
+        }
     }
     drop(conn);
     // In the order of their changes: of two APIs that have or had a host, the one that has it comes last.
@@ -60,10 +62,10 @@ pub async fn push_again(
 
 async fn record_of(
     conn: &mut crate::store::Conn,
-    kind: &str,
+    kind: Kind,
     id: &str,
 ) -> sqlx::Result<Option<Record>> {
-    match snapshot::one(conn, Kind::of(kind), id).await? {
+    match snapshot::one(conn, kind, id).await? {
         Some(record) => Ok(Some(record)),
         None => snapshot::one(conn, Kind::Lost, id).await,
     }
@@ -88,7 +90,11 @@ pub async fn publish_anew(
         let mut change = Change::begin(store, clock.now()).await?;
         change.rise_above(highest);
         for drift in some {
-            let (kind, version) = (Kind::of(&drift.kind), change.next_version());
+            // A kind that only a newer version knows is left to that one.
+            let Some(kind) = Kind::of_record(&drift.kind) else {
+                continue;
+            };
+            let version = change.next_version();
             if digests::set_version(change.conn(), kind, &drift.id, version).await? {
                 mended.republished += 1;
                 if let Some(record) = snapshot::one(change.conn(), kind, &drift.id).await? {

@@ -189,6 +189,39 @@ async fn a_hash_of_another_account_is_refused_and_its_key_stays() {
 }
 
 #[tokio::test]
+async fn a_line_gives_no_more_than_its_owners_role_and_the_caller_may_give() {
+    let app = App::start().await;
+    let role = app.role("r", &["keys.write"], &["a.*"]).await;
+    let owner = app.member("ada@example.com", &role, None).await;
+    let limited = app.with_token(json!({"name": "t", "role": role})).await;
+    let line = |n: u32, permission: &str, owner: Option<&str>| json!({"hash": hash(&n.to_string()), "name": "k", "permissions": [permission], "ownerId": owner});
+    let body = [
+        line(1, "a.read", Some(&owner)),
+        line(2, "b.read", Some(&owner)),
+        line(3, "b.read", None),
+        line(4, "a.read", Some("mem_00000000000000000000")),
+    ];
+    let body = body.map(|line| line.to_string()).join("\n");
+    let told = import(&app, "", body.clone()).await.expect(201);
+    assert_eq!((&told["created"], &told["refused"]), (&json!(2), &json!(2)));
+    let refused = lines(&app, &format!("/v1/imports/{}/report", text(&told["id"]))).await;
+    let fields: Vec<_> = refused
+        .iter()
+        .filter(|line| line["errors"].is_array())
+        .map(|line| text(&line["errors"][0]["field"]))
+        .collect();
+    assert_eq!(fields, ["permissions", "ownerId"]);
+
+    let request = app.bare(Method::POST, "/v1/imports");
+    let request = request.bearer_auth(limited.token.expose());
+    let request = request.body(line(5, "b.read", None).to_string());
+    let told = Answer::read(request.send().await.unwrap())
+        .await
+        .expect(201);
+    assert_eq!((&told["created"], &told["refused"]), (&json!(0), &json!(1)));
+}
+
+#[tokio::test]
 async fn progress_is_seen_while_lines_come_and_what_was_taken_stays_when_they_break_off() {
     let app = App::start().await;
     let many: String = (0..500)

@@ -6,8 +6,9 @@ use crate::support::App;
 use crate::support::app::{text, version};
 
 async fn made(app: &App) -> (String, Value) {
+    let owner = app.member("a@example.com", "developer", None).await;
     let body = json!({
-        "name": "k", "ownerId": "mem_1", "permissions": ["a.read"], "expiresIn": "30d", "metadata": {"a": 1},
+        "name": "k", "ownerId": owner, "permissions": ["a.read"], "expiresIn": "30d", "metadata": {"a": 1},
         "rateLimits": {"requestsPerMinute": 100, "requestsPerHour": 5000, "requestsPerDay": 100_000},
     });
     let (key, _) = app.key(body).await;

@@ -76,7 +76,10 @@ async fn keys_are_found_by_account_environment_and_owner() {
     let app = App::start().await;
     let account = app.account(json!({"name": "a"})).await;
     app.key(json!({"name": "root"})).await;
-    app.key(json!({"name": "below", "accountId": account, "ownerId": "mem_1"}))
+    let owner = app
+        .member("a@example.com", "developer", Some(&account))
+        .await;
+    app.key(json!({"name": "below", "accountId": account, "ownerId": owner}))
         .await;
     app.key(json!({"name": "staging", "environment": "staging"}))
         .await;
@@ -87,9 +90,9 @@ async fn keys_are_found_by_account_environment_and_owner() {
         found(&app, "environment=production").await,
         ["below", "root"]
     );
-    assert_eq!(found(&app, "owner=mem_1").await, ["below"]);
+    assert_eq!(found(&app, &format!("owner={owner}")).await, ["below"]);
     assert_eq!(
-        found(&app, "owner=mem_1&environment=staging").await,
+        found(&app, &format!("owner={owner}&environment=staging")).await,
         Vec::<String>::new()
     );
 }

@@ -46,8 +46,9 @@ async fn a_key_that_says_only_its_name_gets_the_defaults() {
 #[tokio::test]
 async fn a_key_keeps_all_that_it_is_given() {
     let app = App::start().await;
+    let owner = app.member("a@example.com", "developer", None).await;
     let given = json!({
-        "name": "Ünïcode key", "environment": "staging", "ownerId": "mem_1",
+        "name": "Ünïcode key", "environment": "staging", "ownerId": owner,
         "permissions": ["customers.read", "orders.*", "customers.read"], "resources": ["agent:a_17"],
         "allowedOrigins": ["https://*.example.com", "http://localhost:3000"], "allowMissingOrigin": true,
         "allowedIps": ["203.0.113.7", "10.1.2.3/8", "2001:db8::/32"],

@@ -35,8 +35,11 @@ async fn records_hold_what_was_set_and_who_stands_above() {
     let grandchild = app
         .account(json!({"name": "grandchild", "parentId": child}))
         .await;
+    let owner = app
+        .member("a@example.com", "developer", Some(&grandchild))
+        .await;
     let body = json!({
-        "name": "k", "accountId": grandchild, "environment": "staging", "ownerId": "mem_1",
+        "name": "k", "accountId": grandchild, "environment": "staging", "ownerId": owner,
         "permissions": ["a.*"], "resources": ["agent:1"], "allowedOrigins": ["https://a.example"],
         "allowMissingOrigin": true, "allowedIps": ["10.0.0.0/8"], "enforcement": "strict",
         "rateLimits": {"requestsPerHour": 7}, "expiresIn": "30d",
@@ -46,7 +49,7 @@ async fn records_hold_what_was_set_and_who_stands_above() {
     assert_eq!(
         serde_json::to_value(record).unwrap(),
         json!({
-            "id": key["id"], "version": key["version"], "account": grandchild, "ancestors": [root, child], "owner": "mem_1",
+            "id": key["id"], "version": key["version"], "account": grandchild, "ancestors": [root, child], "owner": owner,
             "environment": "stg", "state": "active",
             "credentials": [{"hash": shared::token::KeyHash::of(&token).to_hex()}],
             "expiresAt": 1_802_592_000_000_u64, "permissions": ["a.*"], "resources": ["agent:1"],

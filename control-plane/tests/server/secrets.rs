@@ -39,8 +39,23 @@ async fn no_token_or_secret_is_in_the_database_or_the_log_at_its_finest() {
         .await
         .expect(200);
     secrets.push(text(&rotated["token"]));
-    // Mistakes: a token where none belongs.
     let token = secrets.last().unwrap().clone();
+    let member = json!({"email": "ada@example.com", "name": "Ada", "role": "viewer"});
+    let invited = call(Method::POST, "/v1/members", Some(member))
+        .await
+        .expect(201);
+    secrets.push(text(&invited["invitation"]));
+    let accept = json!({"token": invited["invitation"]});
+    let accepted = call(Method::POST, "/v1/invitations/accept", Some(accept))
+        .await
+        .expect(201);
+    secrets.push(text(&accepted["token"]));
+    let other = json!({"name": "CI", "role": "viewer"});
+    let other = call(Method::POST, "/v1/admin-tokens", Some(other))
+        .await
+        .expect(201);
+    secrets.push(text(&other["token"]));
+    // Mistakes: a token where none belongs.
     call(Method::GET, &format!("/v1/keys/{token}"), None)
         .await
         .expect(404);

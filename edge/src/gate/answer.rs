@@ -7,7 +7,7 @@ use shared::assertion::{self, Claims};
 use shared::cors;
 use shared::denial::{Denial, InvalidKey};
 use shared::fields::Fields;
-use shared::lease::WindowView;
+use shared::lease::PolicyView;
 use shared::path;
 use shared::ratelimit;
 use shared::record::ApiRecord;
@@ -51,10 +51,19 @@ pub fn put_identity(fields: &mut Fields, admitted: &Admitted) {
     fields.put("x-keyward-permissions", &admitted.key.permissions);
 }
 
-/// `about`, with what [`ratelimit::put_limits`] depends on: limits are the key's own, which windows have them is not.
-pub fn about_views(about: u64, views: &[WindowView]) -> u64 {
+/// The golden ratio's bits: a multiplier that spreads what it is given over all of a number.
+const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// `about`, with what [`ratelimit::put_limits`] depends on. Limits that the key shares change without its record, so
+/// they are mixed in.
+pub fn about_views(about: u64, views: &[PolicyView]) -> u64 {
     let tightest = ratelimit::tightest(views).map_or(0, |place| place + 1);
-    (about << 8) | ((views.len() as u64) << 4) | tightest as u64
+    let mut mixed = (about << 4) | tightest as u64;
+    for view in views {
+        let limit = (view.limit << 4) | view.policy.place();
+        mixed = (mixed.rotate_left(23) ^ limit).wrapping_mul(MIX);
+    }
+    mixed
 }
 
 /// Adds what lets scripts read the answer.
@@ -121,7 +130,8 @@ impl Isolate {
         match (api, constant) {
             (Some(api), Some(constant)) => {
                 // What is about a key's limits is remembered with the key.
-                let about = (api.serial << 1) | u64::from(asked);
+                let is_quota = matches!(denial, Denial::QuotaExceeded { .. });
+                let about = (api.serial << 2) | (u64::from(is_quota) << 1) | u64::from(asked);
                 match &refused.key {
                     Some(key) if !refused.views.is_empty() => {
                         let about = about_views(about, &refused.views);

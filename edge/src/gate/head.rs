@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use shared::ip;
+
 /// How JavaScript says that a header is missing: no header value holds a NUL (RFC 9110, section 5.5).
 const ABSENT: &str = "\0";
 /// The line before those of a request that is described in headers.
@@ -103,7 +105,7 @@ impl<'a> Head<'a> {
 
     /// The client's address, if it is one.
     pub fn ip(&self) -> Option<IpAddr> {
-        self.client_ip?.trim().parse().ok()
+        ip::parse(self.client_ip?.trim())
     }
 }
 

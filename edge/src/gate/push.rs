@@ -111,12 +111,7 @@ impl GateCode {
         let guard =
             guard_name(holder).ok_or_else(|| IoError(format!("{holder} is no account id")))?;
         self.with(|isolate| isolate.counters.guard_calls += 1);
-        let push = GuardPush {
-            guard: guard.clone(),
-            delivery: delivery.to_owned(),
-            records: records.to_vec(),
-        };
-        let message = shared::write::to_string(&push);
+        let message = GuardPush::text(&guard, delivery, records);
         let answer = self.host.guard(&guard, "push", &message).await?;
         match shared::read::from_str(&answer).map_err(|e| IoError(e.to_string()))? {
             GuardPushAnswer::Applied { newer } => Ok(Some(newer)),

@@ -177,11 +177,7 @@ impl Request {
     fn limited(&self, cost: u32, refusal: QuotaRefusal, views: &Views) -> Step {
         let views = views.of_refusal(cost, &refusal);
         let limits = self.key.record.limits;
-        let denial = Denial::RateLimited {
-            cost,
-            refusal,
-            limits,
-        };
+        let denial = Denial::limited(cost, refusal, limits);
         self.refused(denial, views)
     }
 

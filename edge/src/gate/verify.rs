@@ -1,11 +1,11 @@
 //! `POST /.keyward/verify`: the same decision for services that are not behind the Worker.
 
-use std::net::IpAddr;
-
 use shared::Millis;
 use shared::cors;
+use shared::ip;
 use shared::json::Object;
-use shared::lease::WindowView;
+use shared::lease::PolicyView;
+use shared::ledger::is_never;
 use shared::permission;
 use shared::ratelimit;
 use shared::read::{self, Json};
@@ -107,8 +107,7 @@ impl Described {
         if self.method.as_deref().is_some_and(|m| !cors::is_token(m)) {
             return Err("`method` is an HTTP method");
         }
-        let ip = self.ip.as_deref().map(str::parse::<IpAddr>);
-        if ip.is_some_and(|ip| ip.is_err()) {
+        if self.ip.as_deref().is_some_and(|ip| ip::parse(ip).is_none()) {
             return Err("`ip` is an IPv4 or IPv6 address");
         }
         Ok(())
@@ -159,7 +158,7 @@ impl Isolate {
     }
 }
 
-fn ok_json(verdict: Object, views: &[WindowView], now: Millis) -> Plan {
+fn ok_json(verdict: Object, views: &[PolicyView], now: Millis) -> Plan {
     let mut plan = super::control::ok_json(verdict);
     if let Plan::Answer { fields, .. } = &mut plan {
         ratelimit::put_fields(fields, views, now);
@@ -196,14 +195,16 @@ fn invalid(refused: &Refused, id: &str) -> Object {
     verdict
 }
 
-fn windows(views: &[WindowView]) -> impl Iterator<Item = Object> {
+fn windows(views: &[PolicyView]) -> impl Iterator<Item = Object> {
     views.iter().map(|view| {
         let mut window = Object::default();
         window
-            .text("window", view.window.name())
-            .number("limit", u64::from(view.limit))
-            .number("remaining", u64::from(view.remaining))
-            .number("resetSeconds", ratelimit::whole_seconds(view.reset_in));
+            .text("window", view.policy.name())
+            .number("limit", view.limit)
+            .number("remaining", view.remaining);
+        if !is_never(view.reset_in) {
+            window.number("resetSeconds", ratelimit::whole_seconds(view.reset_in));
+        }
         window
     })
 }

@@ -11,12 +11,14 @@ mod usage;
 use js_sys::wasm_bindgen::JsValue;
 use shared::Millis;
 use shared::by_name::ByName;
-use shared::guard::{answer, is_new_report};
+use shared::guard::{Shares, answer, is_new_report};
+use shared::ledger::{Closed, Shared};
 use shared::message::{GuardAnswer, GuardCall, KeyAnswer, KeyAsk, Report, Settled};
+use shared::policy::Holder;
 use worker_sys::SqlStorage;
 
 use crate::config::Config;
-use store::{LedgerRow, Store};
+use store::{LedgerRow, PLAN_ROW, Rows, Store, identity_row};
 use usage::Outbox;
 
 /// How long a gate that is not heard of is remembered: far longer than a report is repeated.
@@ -67,18 +69,26 @@ impl GuardCode {
     }
 
     fn answer(&mut self, ask: &KeyAsk, now: Millis) -> Result<KeyAnswer, String> {
-        let record = self.store.key_by_hash(&ask.hash)?;
-        let id = record.as_ref().map_or("", |r| r.id.as_str());
-        let mut row = if ask.need > 0 && record.is_some() {
-            self.store.ledger(id)?
-        } else {
-            LedgerRow::default()
+        let record = self.store.key_by_hash(&ask.hash.to_hex())?;
+        let mut rows = match &record {
+            Some(record) if ask.need > 0 => self.store.rows(record)?,
+            _ => Rows::default(),
         };
-        let (lease, lease_ms) = (row.next_lease, self.config.lease_ms);
-        let reply = answer(record.as_ref(), &mut row.ledger, ask, lease, now, lease_ms);
-        if matches!(reply, KeyAnswer::Granted { .. }) {
-            row.next_lease += 1;
-            self.store.put_ledger(id, &row)?;
+        let Rows {
+            key: LedgerRow { next_lease, ledger },
+            identity,
+            plan,
+        } = &mut rows;
+        let lease_ms = self.config.lease_ms;
+        let shares = Shares {
+            identity: identity.as_deref_mut(),
+            plan: plan.as_deref_mut(),
+        };
+        let record = record.as_ref();
+        let reply = answer(record, ledger, shares, ask, *next_lease, now, lease_ms);
+        if let (KeyAnswer::Granted { .. }, Some(record)) = (&reply, record) {
+            *next_lease += 1;
+            self.store.put_rows(record, &rows)?;
         }
         Ok(reply)
     }
@@ -98,18 +108,53 @@ impl GuardCode {
         for one in &report.settled {
             settled.get_or_insert_with(&one.key, Vec::new).push(one);
         }
+        let mut shared = Vec::new();
         for (key, of_key) in settled.iter() {
             let mut row = self.store.ledger(key)?;
             for one in of_key {
-                row.ledger.close(one.lease, now, one.spent);
+                let Some(lease) = row.ledger.close(one.lease, now, one.spent) else {
+                    continue;
+                };
+                if let Some(id) = &lease.identity {
+                    self.give_back(&mut shared, identity_row(id), &lease, now)?;
+                }
+                if lease.plan {
+                    self.give_back(&mut shared, PLAN_ROW.to_owned(), &lease, now)?;
+                }
             }
             self.store.put_ledger(key, &row)?;
+        }
+        for (name, row) in &shared {
+            self.store.put_shared(name, row)?;
         }
         for row in &report.usage {
             self.store.add_usage(row)?;
         }
         if !report.usage.is_empty() {
             self.outbox.filled(now, self.config.usage_interval_ms);
+        }
+        Ok(())
+    }
+
+    /// Gives back what was not spent of a lease that was debited to what keys share. `rows` are those that were read for
+    /// this report; they are kept when all of it is taken in.
+    fn give_back(
+        &self,
+        rows: &mut Vec<(String, Box<Shared>)>,
+        name: String,
+        lease: &Closed,
+        now: Millis,
+    ) -> Result<(), String> {
+        let holder = match name.as_str() {
+            PLAN_ROW => Holder::Plan,
+            _ => Holder::Identity,
+        };
+        if let Some((_, row)) = rows.iter_mut().find(|(known, _)| *known == name) {
+            row.take_back(holder, lease, now);
+        } else {
+            let mut row = self.store.shared(&name)?.unwrap_or_default();
+            row.take_back(holder, lease, now);
+            rows.push((name, row));
         }
         Ok(())
     }

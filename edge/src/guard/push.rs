@@ -2,14 +2,14 @@
 
 use shared::Millis;
 use shared::account::guard_name;
-use shared::guard::replaces;
+use shared::guard::{AtHand, place, replaces};
 use shared::message::{GuardPush, GuardPushAnswer};
-use shared::record::Record;
+use shared::record::{KeyRecord, Record};
 use shared::webhook::TOLERANCE_SECONDS;
 use shared::write;
 
 use super::GuardCode;
-use super::store::{first_number, first_texts, int, text};
+use super::store::{PLAN_ROW, first_numbers, first_texts, identity_row, int, text};
 use crate::kv;
 
 /// How long a delivery is remembered: as long as its signature could be accepted again.
@@ -34,7 +34,7 @@ impl GuardCode {
             let mut newer = Vec::with_capacity(push.records.len());
             for record in &push.records {
                 let is_own = guard_name(record.account()).as_ref() == Some(&push.guard);
-                newer.push(self.apply(record, is_own.then_some(&mut writes))?);
+                newer.push(self.apply(record, is_own.then_some(&mut writes), now)?);
             }
             GuardPushAnswer::Applied { newer }
         };
@@ -72,56 +72,91 @@ impl GuardCode {
     }
 
     /// Keeps a record if it is newer; says whether it was.
-    fn apply(&mut self, record: &Record, writes: Option<&mut Writes>) -> Result<bool, String> {
+    fn apply(
+        &mut self,
+        record: &Record,
+        writes: Option<&mut Writes>,
+        now: Millis,
+    ) -> Result<bool, String> {
         let (kind, id, version) = (record.kind(), record.id(), record.version());
-        let at_hand = first_number(&self.store.exec(
-            "select version from records where kind = ? and id = ?",
+        let [known, is_owned, is_late, latest] = first_numbers(&self.store.exec(
+            "select coalesce(max(version), 0), coalesce(max(body ->> 'owner' is not null), 0),
+               exists (select 1 from late where kind = ?1 and id = ?2),
+               (select coalesce(max(place), 0) from latest)
+             from records where kind = ?1 and id = ?2",
             &[text(kind), text(id)],
         )?)?;
-        let newer = replaces(at_hand, version);
+        let at_hand = AtHand {
+            version: known,
+            is_owned: is_owned > 0,
+            is_late: is_late > 0,
+        };
+        let newer = replaces(Some(known), version);
         if newer {
             self.replace(record)?;
+            if writes.is_some() {
+                self.limit(record, now)?;
+            }
+            if let Some(place) = place(record, at_hand, latest) {
+                let is_late = at_hand.is_late || place > version;
+                self.store.put_place(kind, id, place, is_late)?;
+            }
         }
         // The same version again means that the push was cut off before KV had it.
         if let Some(writes) = writes
-            && (newer || at_hand == Some(version))
+            && (newer || known == version)
         {
             self.plan_writes(record, writes)?;
         }
         Ok(newer)
     }
 
-    /// What KV must hold of a record; later records of a push replace earlier ones.
+    /// What KV must hold of a record; later records of a push replace earlier ones. Nobody looks for members, roles and
+    /// identities there.
     fn plan_writes(&mut self, record: &Record, writes: &mut Writes) -> Result<(), String> {
+        let kv_name: fn(&str) -> String = match record {
+            Record::Key(_) => kv::key_name,
+            Record::Api(_) => kv::host_name,
+            Record::Account(_) => kv::account_name,
+            Record::Member(_) | Record::Role(_) | Record::Identity(_) => return Ok(()),
+        };
+        let is_key = matches!(record, Record::Key(_));
         let names = |condition: &str, version: Option<u64>| {
             let query = format!("select name from names where kind = ? and id = ? and {condition}");
             let mut params = vec![text(record.kind()), text(record.id())];
             params.extend(version.map(int));
             first_texts(&self.store.exec(&query, &params)?)
         };
-        // Of an API, all that KV has not been told yet, unless another API has the host by now. Of a key, the
-        // hashes that this version lost.
-        let gone = match record {
-            Record::Key(_) => names("gone_at_version = ?", Some(record.version()))?,
-            Record::Api(_) | Record::Account(_) => names(
+        // Of a key, the hashes that this version lost. Of an API, all that KV has not been told yet, unless another
+        // API has the host by now.
+        let gone = names(
+            if is_key {
+                "gone_at_version = ?"
+            } else {
                 "gone_at_version <= ? and not exists (select 1 from names o where o.kind = names.kind
-                   and o.name = names.name and o.gone_at_version is null)",
-                Some(record.version()),
-            )?,
-        };
+                   and o.name = names.name and o.gone_at_version is null)"
+            },
+            Some(record.version()),
+        )?;
         let kept = names("gone_at_version is null", None)?;
-        let body = body_of(record);
+        let body = match (is_key, gone.first().or(kept.first())) {
+            // As gates get it from here, so that a version is the same record wherever it comes from.
+            (true, Some(hash)) => {
+                let key = self.store.key_by_hash(hash)?;
+                key.map(|key| write::to_string(&key))
+            }
+            _ => Some(body_of(record)),
+        };
         if matches!(record, Record::Api(_)) && !gone.is_empty() {
             self.lost_names
                 .push((record.id().to_owned(), record.version()));
         }
         for name in gone {
             // KV's copies under a key's former hashes stay, and say that they are former.
-            let value = matches!(record, Record::Key(_)).then(|| body.clone());
-            put(writes, kv_name(record, &name), value);
+            put(writes, kv_name(&name), body.clone().filter(|_| is_key));
         }
         for name in kept {
-            put(writes, kv_name(record, &name), Some(body.clone()));
+            put(writes, kv_name(&name), body.clone());
         }
         Ok(())
     }
@@ -147,8 +182,41 @@ impl GuardCode {
         }
         match record {
             Record::Account(_) => Ok(()),
-            Record::Key(_) | Record::Api(_) => self.store.put_meta("account", record.account()),
+            _ => self.store.put_meta("account", record.account()),
         }
+    }
+}
+
+impl GuardCode {
+    /// Puts a record's limits where grants look for them, from now on.
+    fn limit(&self, record: &Record, now: Millis) -> Result<(), String> {
+        let name = match record {
+            Record::Api(_) | Record::Member(_) | Record::Role(_) => return Ok(()),
+            Record::Key(key) => return self.adopt(key, now),
+            Record::Account(_) => PLAN_ROW.to_owned(),
+            Record::Identity(identity) => identity_row(&identity.id),
+        };
+        let known = self.store.shared(&name)?;
+        let is_new = known.is_none();
+        let mut shared = known.unwrap_or_default();
+        match record {
+            Record::Identity(identity) => shared.limit_identity(identity),
+            // An account that never had a plan has no row, and so its keys read none.
+            Record::Account(account) if !is_new || account.requests_per_month.is_some() => {
+                shared.limit_plan(account.requests_per_month);
+            }
+            _ => return Ok(()),
+        }
+        self.store.put_shared(&name, &shared)
+    }
+
+    fn adopt(&self, key: &KeyRecord, now: Millis) -> Result<(), String> {
+        let Some(credits) = &key.credits else {
+            return Ok(());
+        };
+        let mut row = self.store.ledger(&key.id)?;
+        row.ledger.adopt(credits, row.next_lease, now);
+        self.store.put_ledger(&key.id, &row)
     }
 }
 
@@ -166,14 +234,9 @@ fn body_of(record: &Record) -> String {
         Record::Key(key) => write::to_string(key),
         Record::Api(api) => write::to_string(api),
         Record::Account(account) => write::to_string(account),
-    }
-}
-
-fn kv_name(record: &Record, name: &str) -> String {
-    match record {
-        Record::Key(_) => kv::key_name(name),
-        Record::Api(_) => kv::host_name(name),
-        Record::Account(_) => kv::account_name(name),
+        Record::Identity(identity) => write::to_string(identity),
+        Record::Member(member) => write::to_string(member),
+        Record::Role(role) => write::to_string(role),
     }
 }
 
@@ -184,5 +247,6 @@ fn names_of(record: &Record) -> Vec<String> {
         Record::Api(api) if api.deleted => Vec::new(),
         Record::Api(api) => api.endpoints.iter().map(|e| e.host.clone()).collect(),
         Record::Account(account) => vec![account.id.clone()],
+        Record::Member(_) | Record::Role(_) | Record::Identity(_) => Vec::new(),
     }
 }

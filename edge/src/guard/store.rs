@@ -4,11 +4,12 @@ use js_sys::Array;
 use js_sys::wasm_bindgen::{JsCast, JsValue};
 use shared::Millis;
 use shared::account::AccountRecord;
-use shared::ledger::Ledger;
+use shared::guard::bind;
+use shared::ledger::{Ledger, Shared};
 use shared::read::{self, FromJson};
 use shared::record::KeyRecord;
-use shared::token::KeyHash;
 use shared::usage::UsageRow;
+use shared::write;
 use worker_sys::SqlStorage;
 
 const SCHEMA: &str = "
@@ -19,6 +20,9 @@ create table if not exists records (
 create table if not exists names (
   name text not null, kind text not null, id text not null, gone_at_version integer,
   primary key (kind, name, id)) without rowid;
+create table if not exists late (
+  kind text not null, id text not null, place integer not null, primary key (kind, id)) without rowid;
+create table if not exists latest (one integer primary key, place integer not null);
 create table if not exists ledgers (
   key text primary key, next_lease integer not null, body text not null) without rowid;
 create table if not exists gates (gate text primary key, seq integer not null, seen_at integer not null) without rowid;
@@ -36,7 +40,26 @@ pub struct LedgerRow {
     /// Ids are never used twice for a key.
     pub next_lease: u64,
     /// The counters.
-    pub ledger: Ledger,
+    pub ledger: Box<Ledger>,
+}
+
+/// All that a lease is debited to.
+#[derive(Debug, Default)]
+pub struct Rows {
+    /// The key's own.
+    pub key: LedgerRow,
+    /// Its identity's.
+    pub identity: Option<Box<Shared>>,
+    /// The account's plan.
+    pub plan: Option<Box<Shared>>,
+}
+
+/// The row of `ledgers` that is the plan's: no key has such an id.
+pub const PLAN_ROW: &str = ".plan";
+
+/// The row of `ledgers` that is an identity's.
+pub fn identity_row(id: &str) -> String {
+    shared::text::join(&[".", id], "")
 }
 
 /// The storage of a guard.
@@ -118,6 +141,12 @@ fn parse<T: FromJson>(value: Option<&Value>) -> Result<T> {
     read::from_str(as_text(value)?).map_err(|e| format!("a stored record can't be read: {e}"))
 }
 
+/// A record that an outer join has found, or an empty text.
+fn parse_some<T: FromJson>(value: &Value) -> Result<Option<T>> {
+    let found = as_text(Some(value))?;
+    (!found.is_empty()).then(|| parse(Some(value))).transpose()
+}
+
 /// What a failed statement says: never its values.
 fn failure(error: &JsValue) -> String {
     let message = error
@@ -171,14 +200,42 @@ impl Store {
         .map(drop)
     }
 
-    /// The key that has or had this hash.
-    pub fn key_by_hash(&self, hash: &KeyHash) -> Result<Option<KeyRecord>> {
+    /// The key that has or had this hash, in hex, as its owner binds it; none if that is not known. Each record's version
+    /// is its place here.
+    pub fn key_by_hash(&self, hash: &str) -> Result<Option<KeyRecord>> {
         let rows = self.exec(
-            "select r.body from names n join records r on r.kind = 'key' and r.id = n.id
+            "select
+               coalesce((select json_set(k.body, '$.version', place) from late where kind = 'key' and id = k.id), k.body),
+               coalesce((select json_set(m.body, '$.version', place) from late where kind = 'member' and id = m.id), m.body, ''),
+               coalesce((select json_set(r.body, '$.version', place) from late where kind = 'role' and id = r.id), r.body, '')
+             from names n join records k on k.kind = 'key' and k.id = n.id
+               left join records m on m.kind = 'member' and m.id = k.body ->> 'owner'
+               left join records r on r.kind = 'role' and r.id = m.body ->> 'role'
              where n.kind = 'key' and n.name = ?",
-            &[text(&hash.to_hex())],
+            &[text(hash)],
         )?;
-        rows.first().map(|r| parse(r.first())).transpose()
+        let Some([key, member, role]) = rows.first().map(Vec::as_slice) else {
+            return Ok(None);
+        };
+        let mut key = parse(Some(key))?;
+        let is_bound = bind(&mut key, parse_some(member)?, parse_some(role)?);
+        Ok(is_bound.then_some(key))
+    }
+
+    /// Notes the place of a record; `is_late` if it is or was not its version.
+    pub fn put_place(&self, kind: &str, id: &str, place: u64, is_late: bool) -> Result<()> {
+        self.exec(
+            "insert into latest (one, place) values (1, ?)
+             on conflict (one) do update set place = max(place, excluded.place)",
+            &[int(place)],
+        )?;
+        if is_late {
+            self.exec(
+                "insert or replace into late (kind, id, place) values (?, ?, ?)",
+                &[text(kind), text(id), int(place)],
+            )?;
+        }
+        Ok(())
     }
 
     /// An account of this guard's, or one below.
@@ -190,28 +247,73 @@ impl Store {
         rows.first().map(|r| parse(r.first())).transpose()
     }
 
+    /// All that a lease of a key is debited to, in one look: what is not there costs nothing.
+    pub fn rows(&self, record: &KeyRecord) -> Result<Rows> {
+        let identity = record.identity.as_deref().map(identity_row);
+        self.read([&record.id, identity.as_deref().unwrap_or(""), PLAN_ROW])
+    }
+
+    fn read(&self, names: [&str; 3]) -> Result<Rows> {
+        let mut rows = Rows::default();
+        for row in self.exec(
+            "select key, next_lease, body from ledgers where key in (?, ?, ?)",
+            &names.map(text),
+        )? {
+            let (name, body) = (as_text(row.first())?, row.get(2));
+            if name == names[0] {
+                rows.key = LedgerRow {
+                    next_lease: as_u64(row.get(1))?,
+                    ledger: parse(body)?,
+                };
+            } else {
+                let place = match name {
+                    PLAN_ROW => &mut rows.plan,
+                    _ => &mut rows.identity,
+                };
+                *place = Some(parse(body)?);
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Keeps all that a lease of a key was debited to.
+    pub fn put_rows(&self, record: &KeyRecord, rows: &Rows) -> Result<()> {
+        self.put_ledger(&record.id, &rows.key)?;
+        if let (Some(id), Some(identity)) = (&record.identity, &rows.identity) {
+            self.put_shared(&identity_row(id), identity)?;
+        }
+        match &rows.plan {
+            Some(plan) if plan.is_plan() => self.put_shared(PLAN_ROW, plan),
+            _ => Ok(()),
+        }
+    }
+
     /// The ledger of a key; a new one if it has none.
     pub fn ledger(&self, key: &str) -> Result<LedgerRow> {
-        let rows = self.exec(
-            "select next_lease, body from ledgers where key = ?",
-            &[text(key)],
-        )?;
-        match rows.first() {
-            None => Ok(LedgerRow::default()),
-            Some(row) => Ok(LedgerRow {
-                next_lease: as_u64(row.first())?,
-                ledger: parse(row.get(1))?,
-            }),
-        }
+        Ok(self.read([key, "", ""])?.key)
     }
 
     /// Keeps the ledger of a key.
     pub fn put_ledger(&self, key: &str, row: &LedgerRow) -> Result<()> {
-        let body = shared::write::to_string(&row.ledger);
+        self.put_row(key, row.next_lease, &write::to_string(&*row.ledger))
+    }
+
+    /// What keys share, by its row.
+    pub fn shared(&self, name: &str) -> Result<Option<Box<Shared>>> {
+        let rows = self.read(["", name, name])?;
+        Ok(rows.plan.or(rows.identity))
+    }
+
+    /// Keeps what keys share.
+    pub fn put_shared(&self, name: &str, shared: &Shared) -> Result<()> {
+        self.put_row(name, 0, &write::to_string(shared))
+    }
+
+    fn put_row(&self, key: &str, next_lease: u64, body: &str) -> Result<()> {
         self.exec(
             "insert into ledgers (key, next_lease, body) values (?, ?, ?)
              on conflict (key) do update set next_lease = excluded.next_lease, body = excluded.body",
-            &[text(key), int(row.next_lease), text(&body)],
+            &[text(key), int(next_lease), text(body)],
         )
         .map(drop)
     }
@@ -294,9 +396,13 @@ fn usage_row(row: &[Value]) -> Result<UsageRow> {
     })
 }
 
-/// The first column of the first row, as a number.
-pub fn first_number(rows: &[Row]) -> Result<Option<u64>> {
-    rows.first().map(|r| as_u64(r.first())).transpose()
+/// The first row, as numbers.
+pub fn first_numbers<const N: usize>(rows: &[Row]) -> Result<[u64; N]> {
+    let mut numbers = [0; N];
+    for (i, number) in numbers.iter_mut().enumerate() {
+        *number = as_u64(rows.first().and_then(|row| row.get(i)))?;
+    }
+    Ok(numbers)
 }
 
 /// The first column of every row, as texts.

@@ -59,7 +59,8 @@ impl Denial {
             | Self::InvalidKey(_)
             | Self::ExpiredKey
             | Self::IpNotAllowed
-            | Self::RateLimited { .. } => Some(self.code()),
+            | Self::RateLimited { .. }
+            | Self::QuotaExceeded { .. } => Some(self.code()),
             _ => None,
         }
     }
@@ -96,13 +97,18 @@ impl Denial {
                 cost,
                 refusal,
                 limits,
+            }
+            | Self::QuotaExceeded {
+                cost,
+                refusal,
+                limits,
             } => {
                 if *cost > 1 {
                     body.number("cost", u64::from(*cost));
                 }
                 body.raw("rateLimits", &limits_json(limits)).texts(
                     "violatedPolicies",
-                    refusal.violated.iter().map(|w| w.name()),
+                    refusal.violated.iter().map(|p| p.name()),
                 );
             }
             _ => {}

@@ -30,13 +30,13 @@ fn ask(desk: &mut Desk, now: Millis, need: u32, waits: bool) -> Asked {
     desk.question(now, LEASE_MS, ask, waits)
 }
 
-fn granted(lease: u64, units: u32, left: u32) -> KeyAnswer {
+fn granted(lease: u64, units: u32, left: u64) -> KeyAnswer {
     KeyAnswer::Granted {
         lease,
         units,
         ttl: LEASE_MS,
         standing: vec![Standing {
-            window: Window::Minute,
+            policy: Window::Minute.into(),
             limit: 10,
             left,
             reset_in: 60_000,
@@ -47,7 +47,7 @@ fn granted(lease: u64, units: u32, left: u32) -> KeyAnswer {
 fn exhausted() -> KeyAnswer {
     KeyAnswer::Exhausted {
         retry_in: 5_000,
-        violated: vec![Window::Minute],
+        violated: vec![Window::Minute.into()],
         ttl: LEASE_MS,
         standing: Vec::new(),
     }
@@ -119,7 +119,7 @@ fn a_refusal_of_the_guard_is_final_unless_units_came_meanwhile() {
     let later = 2_000;
     let refused = Pay::Refused(QuotaRefusal {
         retry_in: 5_000,
-        violated: vec![Window::Minute],
+        violated: vec![Window::Minute.into()],
     });
     assert_eq!(desk.pay(later, &wait, &leased(), 3), refused);
     let another = Wait::default();

@@ -163,7 +163,7 @@ impl Purse {
                 need: 1,
                 until: sent_at.saturating_add(ttl.min(retry_in.max(HOLD_MS))),
                 retry_at: now.saturating_add(retry_in),
-                violated: empty().map(|s| s.window).collect(),
+                violated: empty().map(|s| s.policy).collect(),
             });
         }
     }
@@ -233,8 +233,8 @@ impl Purse {
     pub fn view(&self, now: Millis) -> Views {
         let mut views = self.standing.view(now, self.pool.own());
         for refusal in self.refusals.standing(now) {
-            let payable = u32::try_from(self.pool.available()).unwrap_or(u32::MAX);
-            let most = payable.max(refusal.need.saturating_sub(1));
+            let below = u64::from(refusal.need.saturating_sub(1));
+            let most = self.pool.available().max(below);
             views.promise_at_most(most, &refusal.violated);
         }
         views

@@ -2,7 +2,7 @@
 
 use super::QuotaRefusal;
 use crate::Millis;
-use crate::window::Window;
+use crate::policy::Policy;
 
 /// The most refusals remembered, each of a cost of its own; an API's routes have few costs.
 const MOST: usize = 8;
@@ -16,8 +16,8 @@ pub struct Refusal {
     pub until: Millis,
     /// When there would be room.
     pub retry_at: Millis,
-    /// The windows without room.
-    pub violated: Vec<Window>,
+    /// What has no room.
+    pub violated: Vec<Policy>,
 }
 
 /// Refusals, by what was refused: a promise made for one cost says nothing of a higher one.
@@ -36,10 +36,10 @@ impl Refusals {
         let place = self.0.iter().position(|r| r.need == cost)?;
         let binding = || self.0.iter().skip(place).filter(|r| r.need <= cost);
         let retry_at = binding().map(|r| r.retry_at).max()?;
-        let is_violated = |window: &Window| binding().any(|r| r.violated.contains(window));
+        let is_violated = |policy: &Policy| binding().any(|r| r.violated.contains(policy));
         Some(QuotaRefusal {
             retry_in: retry_at.saturating_sub(now).max(1),
-            violated: Window::ALL.into_iter().filter(is_violated).collect(),
+            violated: Policy::ALL.into_iter().filter(is_violated).collect(),
         })
     }
 

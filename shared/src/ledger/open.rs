@@ -11,6 +11,10 @@ use crate::wire;
 /// The most leases a ledger remembers; the oldest are forgotten (and so stay spent). Some for each of several hundred
 /// gates that share a key.
 const MAX_OPEN: usize = 2_048;
+/// In a stored lease: above its units, what else it was debited to.
+const PLAN: u64 = 1 << 32;
+const CREDITS: u64 = 1 << 33;
+const IDENTITY: u32 = 34;
 
 /// A lease that may still be reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,6 +25,47 @@ pub struct OpenLease {
     pub units: u32,
     /// Its end.
     pub end: Millis,
+    /// What it was debited to.
+    pub from: From,
+}
+
+/// What a lease was debited to, beside its key's own windows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct From {
+    /// The plan.
+    pub plan: bool,
+    /// The key's credits.
+    pub credits: bool,
+    /// The identity, by its place among those that the ledger names, from 1 on; 0: none.
+    pub identity: u32,
+}
+
+impl OpenLease {
+    /// Its units, and what it was debited to: nothing else, as a rule, and then it is its units.
+    fn packed(&self) -> u64 {
+        let From {
+            plan,
+            credits,
+            identity,
+        } = self.from;
+        u64::from(self.units)
+            | (u64::from(plan) * PLAN)
+            | (u64::from(credits) * CREDITS)
+            | (u64::from(identity) << IDENTITY)
+    }
+
+    fn unpacked([id, packed, end]: [u64; 3]) -> Self {
+        Self {
+            id,
+            units: packed as u32,
+            end,
+            from: From {
+                plan: packed & PLAN != 0,
+                credits: packed & CREDITS != 0,
+                identity: (packed >> IDENTITY) as u32,
+            },
+        }
+    }
 }
 
 /// Those leases, in the order in which they were granted.
@@ -37,16 +82,12 @@ impl Serialize for OpenLeases {
 
 impl OpenLeases {
     fn to_text(&self) -> String {
-        columns::write(self.0.iter().map(|l| [l.id, u64::from(l.units), l.end]))
+        columns::write(&mut self.0.iter().map(|l| [l.id, l.packed(), l.end]))
     }
 
     fn from_text(text: &str) -> Result<Self, Misfit> {
-        let mut leases = Vec::new();
-        for [id, units, end] in columns::read(text)? {
-            let units = u32::try_from(units).map_err(|_| Misfit::wanted("leases"))?;
-            leases.push(OpenLease { id, units, end });
-        }
-        Ok(Self(leases))
+        let rows = columns::read(text)?;
+        Ok(Self(rows.into_iter().map(OpenLease::unpacked).collect()))
     }
 
     /// Adds the newest.
@@ -67,6 +108,11 @@ impl OpenLeases {
             .retain(|lease| lease.end.saturating_add(REPORT_GRACE_MS) > now);
         let surplus = self.0.len().saturating_sub(MAX_OPEN - 1);
         self.0.drain(..surplus);
+    }
+
+    /// Whether any was debited to the identity at this place.
+    pub fn name(&self, identity: u32) -> bool {
+        self.0.iter().any(|lease| lease.from.identity == identity)
     }
 
     /// How many gates hold some, about: a gate has one lease or two that run.

@@ -6,6 +6,7 @@ use shared::Millis;
 use shared::decide::{Facts, NamedAccount, decide};
 use shared::lease::{Asked, Desk, Effect, Known, Needs, Pay, Turn, Wait};
 use shared::message::{KeyAnswer, KeyAsk, Report};
+use shared::policy::Policy;
 use shared::record::{ApiRecord, KeyRecord};
 use shared::report::Reporter;
 use shared::token::KeyHash;
@@ -83,8 +84,8 @@ pub enum Step {
     Granted { version: u64, grant: usize },
     /// It is refused for the key's state: no key, or this version.
     BadKey(u64),
-    /// It is refused for quota.
-    Limited,
+    /// It is refused for quota: of these.
+    Limited(Vec<Policy>),
     /// The guard can't be asked.
     Unavailable,
     /// It asks the guard for so many units; 0: for the key's state.
@@ -273,7 +274,7 @@ impl Slot {
                     .grant
                     .ok_or("paid by an answer that granted nothing")?,
             },
-            Pay::Refused(_) => Step::Limited,
+            Pay::Refused(refusal) => Step::Limited(refusal.violated),
             Pay::Ask => self.need(request, Needs::Units(cost), now),
             Pay::Unavailable => Step::Unavailable,
         })

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use shared::Millis;
-use shared::guard::{answer, is_new_report};
-use shared::ledger::Ledger;
+use shared::guard::{Shares, answer, is_new_report};
+use shared::ledger::{Ledger, Shared};
 use shared::message::{KeyAnswer, KeyAsk, Report};
-use shared::record::KeyRecord;
+use shared::policy::Holder;
+use shared::record::{KeyRecord, RateLimits};
 use shared::token::KeyHash;
 
 use super::Mutation;
-use super::record::LEASE_MS;
+use super::record::{LEASE_MS, identity_of};
+use super::together::Terms;
 
 /// What is kept of a key.
 #[derive(Debug, Clone)]
@@ -19,7 +21,16 @@ pub struct Row {
     pub record: KeyRecord,
     /// Its counters.
     pub ledger: Ledger,
-    next_lease: u64,
+    pub next_lease: u64,
+}
+
+/// What keys share.
+#[derive(Debug, Clone, Default)]
+pub struct Common {
+    /// By identity.
+    pub identities: Vec<Shared>,
+    /// The plan.
+    pub plan: Shared,
 }
 
 /// A guard.
@@ -27,6 +38,12 @@ pub struct Row {
 pub struct Guard {
     /// By key.
     pub rows: Vec<Row>,
+    /// What they share.
+    pub common: Common,
+    /// The limits of the identities.
+    pub identity_limits: Vec<RateLimits>,
+    /// The plan's limit.
+    pub plan_limit: Option<u64>,
     /// The tokens that a key has or had.
     pub tokens: BTreeMap<String, usize>,
     reports: BTreeMap<u64, u64>,
@@ -34,12 +51,17 @@ pub struct Guard {
     pub usage: BTreeMap<u64, (u64, u64)>,
     /// Ledgers of some time ago, for a guard that is to forget.
     old: Vec<Ledger>,
+    old_common: Common,
     mutation: Mutation,
 }
 
 impl Guard {
     /// A guard of these keys.
-    pub fn new(records: Vec<KeyRecord>, mutation: Mutation) -> Self {
+    pub fn new(records: Vec<KeyRecord>, identities: usize, mutation: Mutation) -> Self {
+        let common = Common {
+            identities: vec![Shared::default(); identities],
+            plan: Shared::default(),
+        };
         let row = |record| Row {
             record,
             ledger: Ledger::default(),
@@ -47,6 +69,10 @@ impl Guard {
         };
         Self {
             rows: records.into_iter().map(row).collect(),
+            old_common: common.clone(),
+            common,
+            identity_limits: vec![RateLimits::default(); identities],
+            plan_limit: None,
             tokens: BTreeMap::new(),
             reports: BTreeMap::new(),
             usage: BTreeMap::new(),
@@ -85,8 +111,14 @@ impl Guard {
             ..ask.clone()
         };
         let lease = row.next_lease;
-        let record = Some(&row.record);
-        let reply = answer(record, &mut row.ledger, &ask, lease, now, LEASE_MS);
+        let record = &row.record;
+        let Common { identities, plan } = &mut self.common;
+        let shares = Shares {
+            identity: identity_of(record).and_then(|n| identities.get_mut(n)),
+            plan: Some(plan),
+        };
+        let (ledger, record) = (&mut row.ledger, Some(record));
+        let reply = answer(record, ledger, shares, &ask, lease, now, LEASE_MS);
         row.next_lease += u64::from(matches!(reply, KeyAnswer::Granted { .. }));
         Some(reply)
     }
@@ -98,14 +130,32 @@ impl Guard {
         self.reports.insert(gate, report.seq);
         for settled in &report.settled {
             let key: usize = settled.key.parse().unwrap();
-            self.rows[key]
-                .ledger
-                .close(settled.lease, now, settled.spent);
+            let ledger = &mut self.rows[key].ledger;
+            let Some(lease) = ledger.close(settled.lease, now, settled.spent) else {
+                continue;
+            };
+            if let Some(name) = &lease.identity {
+                let n: usize = name.parse().unwrap();
+                self.common.identities[n].take_back(Holder::Identity, &lease, now);
+            }
+            if lease.plan {
+                self.common.plan.take_back(Holder::Plan, &lease, now);
+            }
         }
         let sums = self.usage.entry(gate).or_default();
         for row in &report.usage {
             sums.0 += row.tally.count;
             sums.1 += row.tally.cost;
+        }
+    }
+
+    /// What is in force for a key's grants.
+    pub fn terms(&self, key: usize) -> Terms {
+        let record = &self.rows[key].record;
+        Terms {
+            identity: identity_of(record).map(|n| (n, self.identity_limits[n])),
+            plan: self.plan_limit,
+            has_credits: record.credits.is_some(),
         }
     }
 
@@ -118,6 +168,18 @@ impl Guard {
                 return Err(format!("kept as {text}, read as {read:?}"));
             }
             row.ledger = read;
+        }
+        for shared in &mut self.common.identities {
+            let text = shared::write::to_string(shared);
+            *shared = shared::read::from_str(&text).map_err(|e| e.to_string())?;
+        }
+        if self.mutation == Mutation::HalfKept {
+            let mut old = std::mem::replace(&mut self.old_common, self.common.clone());
+            for (shared, limits) in old.identities.iter_mut().zip(&self.identity_limits) {
+                shared.limit_identity(&super::record::identity(*limits));
+            }
+            old.plan.limit_plan(self.plan_limit);
+            self.common = old;
         }
         if self.mutation == Mutation::ForgetfulGuard {
             let now = self.rows.iter().map(|row| row.ledger.clone()).collect();

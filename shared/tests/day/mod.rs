@@ -5,6 +5,7 @@ pub mod guard;
 pub mod log;
 pub mod network;
 pub mod record;
+pub mod together;
 pub mod upsets;
 pub mod world;
 
@@ -15,6 +16,8 @@ pub enum Mutation {
     None,
     /// When the guard restarts, what it granted in the last while is forgotten.
     ForgetfulGuard,
+    /// When the guard restarts, what keys took of their identities and of the plan in the last while is forgotten.
+    HalfKept,
     /// The guard grants whatever version of a record the gate has.
     SilentGuard,
 }

@@ -124,7 +124,11 @@ impl World {
             (Some(KeyAnswer::Granted { ttl, .. }), Some(ask)) => {
                 let key = self.guard.tokens[&ask.hash.to_hex()];
                 let limits = self.guard.rows[key].record.limits;
-                Some(self.logs[key].grant(limits, (self.now, now), *ttl))
+                let decided = (self.now, now);
+                let grant = self.logs[key].grant(limits, decided, *ttl);
+                let terms = self.guard.terms(key);
+                self.together.grant((key, grant), &terms, decided, *ttl);
+                Some(grant)
             }
             _ => None,
         };

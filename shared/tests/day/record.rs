@@ -1,7 +1,7 @@
 //! The keys, their tokens, and the API that they are for.
 
 use shared::Millis;
-use shared::record::{ApiRecord, KeyRecord, RateLimits};
+use shared::record::{ApiRecord, IdentityRecord, KeyRecord, RateLimits};
 use shared::token::KeyHash;
 
 /// The lease time.
@@ -19,6 +19,23 @@ pub fn key(key: usize, limits: RateLimits) -> KeyRecord {
         "credentials": [{ "hash": token(key, 0) }], "permissions": ["*"], "limits": limits,
     });
     shared::read::from_str(&record.to_string()).unwrap()
+}
+
+/// The number of a key's identity, if it has one.
+pub fn identity_of(record: &KeyRecord) -> Option<usize> {
+    record.identity.as_deref().map(|n| n.parse().unwrap())
+}
+
+/// An identity with these limits.
+pub fn identity(limits: RateLimits) -> IdentityRecord {
+    IdentityRecord {
+        id: "idn_1".into(),
+        version: 1,
+        account: "acc_Ab3dE6gH".into(),
+        ancestors: Vec::new(),
+        limits,
+        deleted: false,
+    }
 }
 
 /// An API of which every route is open and costs what its path says.

@@ -3,20 +3,27 @@
 use rand::RngExt;
 use rand_pcg::Pcg64;
 use shared::Millis;
-use shared::record::{Credential, Enforcement, KeyRecord, KeyState, RateLimits};
+use shared::record::{
+    Credential, Credits, Enforcement, Interval, KeyRecord, KeyState, RateLimits, Refill,
+};
 use shared::token::KeyHash;
 
 use super::gate::Gate;
-use super::record::token;
-use super::world::{Event, GATES, HOUR, KEYS, World};
+use super::record::{identity, token};
+use super::world::{Event, GATES, HOUR, IDENTITIES, KEYS, World};
 
 impl World {
     /// An admin changes a key.
     pub fn change_something(&mut self) {
         let at = self.now + self.about(60_000.0);
         self.put(at, Event::Admin);
+        if self.rng.random_bool(0.2) {
+            return self.change_what_is_shared();
+        }
         let key = self.rng.random_range(0..KEYS);
-        let drawn = self.rng.random_range(0..8);
+        let drawn = self.rng.random_range(0..12);
+        let (ledger_now, new_credits) = (self.guard_clock(), self.new_credits(key));
+        let new_identity = self.rng.random_range(0..2 * IDENTITIES);
         let new_limits = limits(&mut self.rng);
         let grace = self.guard_clock() + [0, 0, 30_000, HOUR][self.rng.random_range(0..4)];
         let record = &mut self.guard.rows[key].record;
@@ -44,6 +51,20 @@ impl World {
                 self.tokens[key] += 1;
                 self.seen.rotations += 1;
             }
+            8..10 => {
+                let identity = (new_identity < IDENTITIES).then(|| new_identity.to_string());
+                record.identity = identity;
+                self.seen.identities += 1;
+            }
+            10.. => {
+                record.credits = new_credits.clone();
+                self.seen.credits += 1;
+                if let Some(credits) = &new_credits {
+                    let row = &mut self.guard.rows[key];
+                    row.ledger.adopt(credits, row.next_lease, ledger_now);
+                    self.together.set_credits(key, credits, ledger_now);
+                }
+            }
             _ => {
                 record.enforcement = match record.enforcement {
                     Enforcement::Leased => Enforcement::Strict,
@@ -54,6 +75,40 @@ impl World {
         }
         let version = self.guard.rows[key].record.version;
         self.logs[key].change(version, self.now);
+    }
+
+    fn change_what_is_shared(&mut self) {
+        if self.rng.random_bool(0.5) {
+            let n = self.rng.random_range(0..IDENTITIES);
+            let limits = limits(&mut self.rng);
+            self.guard.identity_limits[n] = limits;
+            self.guard.common.identities[n].limit_identity(&identity(limits));
+            self.seen.identities += 1;
+        } else {
+            let most = [2_000, 20_000, 200_000][self.rng.random_range(0..3)];
+            let plan = self.rng.random_bool(0.5).then_some(most);
+            self.guard.plan_limit = plan;
+            self.guard.common.plan.limit_plan(plan);
+            self.seen.plans += 1;
+        }
+    }
+
+    /// More credits of the same serial, or of another, or none.
+    fn new_credits(&mut self, key: usize) -> Option<Credits> {
+        let known = self.guard.rows[key].record.credits.clone();
+        let (serial, granted) = known.map_or((0, 0), |known| (known.serial, known.granted));
+        let amount = [200, 20_000][self.rng.random_range(0..2)];
+        let interval = [Interval::Daily, Interval::Monthly][self.rng.random_range(0..2)];
+        let adds = self.rng.random_bool(0.4);
+        let credits = Credits {
+            serial: serial + u64::from(!adds),
+            granted: if adds { granted + amount } else { 2 * amount },
+            refill: self
+                .rng
+                .random_bool(0.7)
+                .then_some(Refill { amount, interval }),
+        };
+        self.rng.random_bool(0.4).then_some(credits)
     }
 
     /// Something dies, or a clock steps forward.

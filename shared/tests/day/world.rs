@@ -6,6 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use shared::Millis;
 use shared::message::{KeyAsk, Report};
+use shared::policy::Policy;
 use shared::record::{ApiRecord, RateLimits};
 use shared::report::PATIENCE_MS;
 use shared::window::{DAY_MS, Window};
@@ -16,14 +17,16 @@ use super::guard::Guard;
 use super::log::Log;
 use super::network::{Answer, LOOK_EVERY_MS, UnderWay, Waiting};
 use super::record::{LEASE_MS, api, key, token};
+use super::together::Together;
 use super::upsets::limits;
 
 pub const HOUR: Millis = 3_600_000;
-/// Half of them before midnight, half after.
-const START: Millis = 20_000 * DAY_MS + 16 * HOUR;
+/// Half of them before midnight, half after: the midnight after the last of October 2024.
+const START: Millis = 20_027 * DAY_MS + 16 * HOUR;
 const LENGTH: Millis = 16 * HOUR;
 pub const GATES: usize = 4;
 pub const KEYS: usize = 2;
+pub const IDENTITIES: usize = 2;
 const FLUSH_MS: Millis = 1_050;
 /// A refusal may rest on an answer that took this long.
 const SLOW: Millis = 4_000;
@@ -67,6 +70,11 @@ pub struct Seen {
     pub states: u64,
     pub rotations: u64,
     pub modes: u64,
+    pub identities: u64,
+    pub plans: u64,
+    pub credits: u64,
+    pub quota_limited: u64,
+    pub identity_limited: u64,
     pub deaths: u64,
     pub restarts: u64,
     pub gate_steps: u64,
@@ -85,6 +93,8 @@ impl Seen {
                 .min(self.modes)
                 > 10
         );
+        assert!(self.identities.min(self.plans).min(self.credits) > 10);
+        assert!(self.quota_limited > 100 && self.identity_limited > 100);
         assert!(
             self.deaths
                 .min(self.restarts)
@@ -102,6 +112,7 @@ pub struct World {
     pub gates: Vec<Gate>,
     pub guard: Guard,
     pub logs: Vec<Log>,
+    pub together: Together,
     pub waiting: BTreeMap<u64, Waiting>,
     pub under_way: BTreeMap<u64, UnderWay>,
     agenda: BTreeMap<(Millis, u64), Event>,
@@ -126,7 +137,8 @@ impl World {
         let mut world = Self {
             now: START,
             gates: Vec::new(),
-            guard: Guard::new(records, mutation),
+            guard: Guard::new(records, IDENTITIES, mutation),
+            together: Together::new(IDENTITIES),
             logs: (0..KEYS).map(|_| Log::default()).collect(),
             waiting: BTreeMap::new(),
             under_way: BTreeMap::new(),
@@ -171,6 +183,7 @@ impl World {
         for log in &self.logs {
             log.check_limits(&self.guard_steps)?;
         }
+        self.together.check(&self.guard_steps)?;
         self.check_usage()?;
         self.check_all_comes_back()?;
         Ok(self.seen)
@@ -294,14 +307,19 @@ impl World {
             Step::Paid { version, parts, .. } => {
                 self.seen.paid += 1;
                 log.check_version(*version, self.now, 0)?;
+                let at = (self.now, ledger_now);
                 for (grant, units) in parts {
-                    log.admit(self.now, ledger_now, *units, *grant);
+                    log.admit(at.0, at.1, *units, *grant);
+                    let of = (request.key, *grant);
+                    self.together.admit(of, Some(at), *units);
                 }
             }
             Step::Granted { version, grant } => {
                 self.seen.granted += 1;
                 log.check_version(*version, self.now, 0)?;
                 log.admit_decided(request.cost, *grant);
+                let of = (request.key, *grant);
+                self.together.admit(of, None, request.cost);
             }
             Step::BadKey(version) => {
                 self.seen.bad_key += 1;
@@ -309,7 +327,12 @@ impl World {
                     log.check_version(*version, self.now, SLOW)?;
                 }
             }
-            Step::Limited => self.seen.limited += 1,
+            Step::Limited(violated) => {
+                let is_identity = |policy: &Policy| matches!(policy, Policy::Identity(_));
+                self.seen.limited += 1;
+                self.seen.quota_limited += u64::from(violated.iter().any(|p| p.is_quota()));
+                self.seen.identity_limited += u64::from(violated.iter().any(is_identity));
+            }
             Step::Unavailable => self.seen.unavailable += 1,
         }
         if let Step::Paid { renew: true, .. } = step {
@@ -383,7 +406,7 @@ impl World {
         for row in &self.guard.rows {
             let later = self.guard_clock() + 2 * Window::Day.span();
             for standing in row.ledger.standing(later, &all) {
-                if standing.left < u32::MAX {
+                if standing.left < standing.limit {
                     return Err(format!("units never leave: {standing:?}"));
                 }
             }

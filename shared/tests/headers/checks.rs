@@ -20,7 +20,7 @@ fn bucket(window: Window) -> Millis {
     match window {
         Window::Minute => 200,
         Window::Hour => 15_000,
-        Window::Day => 0,
+        Window::Day | Window::Month => 0,
     }
 }
 
@@ -53,7 +53,7 @@ pub fn check_any(world: &World, answered: &Answered) -> Result<(), String> {
         "refused {cost} though so many remain: {told:?}"
     );
     holds!(
-        violated.contains(&told.window),
+        violated.contains(&told.window.into()),
         "of another window: {told:?}"
     );
     let fits = limited(limits).all(|(_, limit)| *cost <= limit);
@@ -160,7 +160,7 @@ pub fn check_among_others(world: &World, answered: &Answered) -> Result<(), Stri
     let left = limited(&world.record.limits).map(|(w, limit)| {
         let still = world.log.admitted.iter().filter(|(when, _)| {
             let counts = match w {
-                Window::Day => when / w.span() == at / w.span(),
+                Window::Day | Window::Month => when / w.span() == at / w.span(),
                 _ => when + w.span() > *at,
             };
             *when <= known && counts

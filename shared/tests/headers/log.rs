@@ -17,7 +17,7 @@ pub struct Log {
 
 /// The windows that are limited.
 pub fn limited(limits: &RateLimits) -> impl Iterator<Item = (Window, u32)> + '_ {
-    Window::ALL
+    Window::OF_RATES
         .into_iter()
         .filter_map(|w| limits.of(w).map(|limit| (w, limit)))
 }
@@ -33,7 +33,9 @@ impl Log {
     /// Units admitted in a window that ends with `now`, those within `longer` before it included.
     pub fn used(&self, window: Window, now: Millis, longer: Millis) -> u32 {
         let counts = |at: Millis| match window {
-            Window::Day => at / window.span() >= now.saturating_sub(longer) / window.span(),
+            Window::Day | Window::Month => {
+                at / window.span() >= now.saturating_sub(longer) / window.span()
+            }
             _ => at + window.span() + longer > now,
         };
         let admitted = self.admitted.iter();

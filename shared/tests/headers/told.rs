@@ -4,6 +4,7 @@ use shared::Millis;
 use shared::denial::Denial;
 use shared::fields::Fields;
 use shared::lease::{QuotaRefusal, Views};
+use shared::policy::Policy;
 use shared::ratelimit::put_fields;
 use shared::record::RateLimits;
 use shared::window::Window;
@@ -24,7 +25,7 @@ pub struct Told {
     /// `RateLimit-Policy`.
     pub policy: String,
     /// Of a caller who is refused: the windows without room, and `Retry-After`.
-    pub refused: Option<(Vec<Window>, Option<u64>)>,
+    pub refused: Option<(Vec<Policy>, Option<u64>)>,
 }
 
 impl Told {
@@ -54,18 +55,17 @@ impl Told {
         assert_eq!(parameter("r"), u64::from(remaining));
         let refused = refusal.map(|refusal| {
             let violated = refusal.violated.clone();
-            let denial = Denial::RateLimited {
-                cost,
-                refusal,
-                limits,
-            };
+            let denial = Denial::limited(cost, refusal, limits);
             (violated, denial.retry_after())
         });
         Self {
             limit: u32::try_from(number("x-ratelimit-limit")).unwrap(),
             remaining,
             reset: number("x-ratelimit-reset"),
-            window: Window::ALL.into_iter().find(|w| w.name() == name).unwrap(),
+            window: Window::OF_RATES
+                .into_iter()
+                .find(|w| w.name() == name)
+                .unwrap(),
             t: parameter("t"),
             policy: fields.get("ratelimit-policy").unwrap().to_owned(),
             refused,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use shared::Millis;
-use shared::guard::answer;
+use shared::guard::{Shares, answer};
 use shared::lease::QuotaRefusal;
 use shared::ledger::{Ledger, Standing};
 use shared::message::{KeyAnswer, KeyAsk};
@@ -233,7 +233,8 @@ impl World {
             if self.fault == Fault::NothingGivenBack {
                 continue;
             }
-            let back = self.ledger.close(settled.lease, now, settled.spent);
+            let closed = self.ledger.close(settled.lease, now, settled.spent);
+            let back = closed.map_or(0, |lease| lease.back());
             self.log.given_back.push((now, back));
         }
         let reply = call.asked.as_ref().map(|asked| self.reply(&asked.ask, now));
@@ -256,7 +257,15 @@ impl World {
         let before = self.ledger.standing(now, &self.record.limits);
         let lease = self.next_lease;
         let record = Some(&self.record);
-        let mut reply = answer(record, &mut self.ledger, ask, lease, now, LEASE_MS);
+        let mut reply = answer(
+            record,
+            &mut self.ledger,
+            Shares::default(),
+            ask,
+            lease,
+            now,
+            LEASE_MS,
+        );
         if let KeyAnswer::Granted {
             units,
             ttl,

@@ -236,6 +236,7 @@ impl State {
             ..RateLimits::default()
         };
         let standing = self.guard.memory.ledger.standing(self.now, &limits);
-        standing.iter().map(|s| u32::MAX - s.left).sum()
+        let used = standing.iter().map(|s| s.limit - s.left).sum::<u64>();
+        u32::try_from(used).unwrap_or(u32::MAX)
     }
 }

@@ -1,7 +1,8 @@
 //! What is checked beside the limits: the ledger's sums, refusals, usage.
 
 use shared::Millis;
-use shared::ledger::{Ask, Ledger};
+use shared::ledger::{Ask, Books, Ledger};
+use shared::policy::Policy;
 use shared::record::RateLimits;
 use shared::window::Window;
 
@@ -63,7 +64,9 @@ impl Refusal {
     }
 
     fn can_ever_fit(&self, need: u32) -> bool {
-        let limits = Window::ALL.into_iter().filter_map(|w| self.limits.of(w));
+        let limits = Window::OF_RATES
+            .into_iter()
+            .filter_map(|w| self.limits.of(w));
         limits.min().is_none_or(|limit| need <= limit)
     }
 
@@ -74,7 +77,8 @@ impl Refusal {
             ttl: self.ttl,
         };
         let mut ledger = self.ledger.clone();
-        ledger.grant(u64::MAX, now, &self.limits, ask).is_ok()
+        let mut books = Books::of(&mut ledger, &self.limits);
+        books.grant(u64::MAX, now, ask).is_ok()
     }
 }
 
@@ -98,13 +102,14 @@ impl World {
     }
 
     /// The windows named are those without room.
-    pub(super) fn check_violated(&self, need: u32, violated: &[Window]) -> Checked {
+    pub(super) fn check_violated(&self, need: u32, violated: &[Policy]) -> Checked {
         let lacking = |window: &Window| {
             let used = self.truth.used(*window, self.ledger_clock());
             let limit = self.record.limits.of(*window);
             limit.is_some_and(|limit| u64::from(limit) < used + u64::from(need))
         };
-        let expected: Vec<_> = Window::ALL.into_iter().filter(lacking).collect();
+        let expected = Window::OF_RATES.into_iter().filter(lacking);
+        let expected: Vec<_> = expected.map(Policy::Key).collect();
         if expected != violated {
             return Err(format!("lacking {expected:?}, named {violated:?}"));
         }
@@ -156,7 +161,7 @@ impl World {
     fn used(&self) -> Vec<(Window, u64)> {
         let ledger = &self.guard.memory.ledger;
         let standing = ledger.standing(self.guard_clock(), &HUGE);
-        let used = |left: u32| u64::from(u32::MAX) - u64::from(left);
-        standing.iter().map(|s| (s.window, used(s.left))).collect()
+        let windows = Window::OF_RATES.into_iter().zip(&standing);
+        windows.map(|(w, s)| (w, s.limit - s.left)).collect()
     }
 }

@@ -1,5 +1,7 @@
 //! The slow oracle: it logs every single event and adds up by hand.
 
+mod books;
+pub mod calendar;
 pub mod checks;
 pub mod exchange;
 mod ledger;

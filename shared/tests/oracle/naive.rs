@@ -3,12 +3,15 @@
 use shared::Millis;
 use shared::window::Window;
 
+use super::calendar::month;
+
 /// Milliseconds of a window's buckets, as designed.
 pub fn bucket_ms(window: Window) -> Millis {
     match window {
         Window::Minute => 200,
         Window::Hour => 15_000,
         Window::Day => 86_400_000,
+        Window::Month => unreachable!("months differ"),
     }
 }
 
@@ -18,14 +21,18 @@ pub fn span_ms(window: Window) -> Millis {
         Window::Minute => 60_000,
         Window::Hour => 3_600_000,
         Window::Day => 86_400_000,
+        Window::Month => unreachable!("months differ"),
     }
 }
 
 /// Whether units that count at `at` still count at `now`: until the whole bucket is older than the window.
 pub fn counts(window: Window, at: Millis, now: Millis) -> bool {
+    if window == Window::Month {
+        return month(at) >= month(now);
+    }
     let bucket_end = at - at % bucket_ms(window) + bucket_ms(window);
     match window {
-        Window::Day => bucket_end > now,
+        Window::Day | Window::Month => bucket_end > now,
         Window::Minute | Window::Hour => bucket_end + span_ms(window) > now,
     }
 }
@@ -66,7 +73,7 @@ impl NaiveCounter {
     /// Units of the window that ends with `now`, to the millisecond, and of the future.
     pub fn exact(&self, window: Window, now: Millis) -> u64 {
         let live = self.0.iter().filter(|(at, _)| match window {
-            Window::Day => at / span_ms(window) >= now / span_ms(window),
+            Window::Day | Window::Month => at / span_ms(window) >= now / span_ms(window),
             Window::Minute | Window::Hour => at + span_ms(window) > now,
         });
         live.map(|(_, units)| units).sum()

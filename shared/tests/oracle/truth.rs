@@ -111,7 +111,7 @@ impl Truth {
             day: ledger_now / span_ms(Window::Day),
         };
         self.admitted.push(admission);
-        for window in Window::ALL {
+        for window in Window::OF_RATES {
             self.check_limit(window, &admission)?;
         }
         if !self.mutation.keeps_books() {
@@ -220,7 +220,7 @@ impl Truth {
     pub fn admitted(&self, window: Window, now: u64, ledger_now: Millis) -> u64 {
         let span = span_ms(window) * 1_000;
         let recent = self.admitted.iter().filter(|a| match window {
-            Window::Day => a.day == ledger_now / span_ms(window),
+            Window::Day | Window::Month => a.day == ledger_now / span_ms(window),
             Window::Minute | Window::Hour => now < a.at + span,
         });
         recent.map(|a| u64::from(a.cost)).sum()

@@ -92,7 +92,7 @@ proptest! {
     ) {
         let leaves_at = window.leaves_at(window.bucket(at));
         match window {
-            Window::Day => {
+            Window::Day | Window::Month => {
                 prop_assert_eq!(leaves_at % span_ms(window), 0);
                 prop_assert!(at < leaves_at && leaves_at <= at + span_ms(window));
             }
@@ -114,7 +114,7 @@ proptest! {
             prop_assert_eq!(used, naive.used(window, now));
             prop_assert!(used >= naive.exact(window, now));
             let late = match window {
-                Window::Day => now,
+                Window::Day | Window::Month => now,
                 Window::Minute | Window::Hour => now.saturating_sub(bucket_ms(window)),
             };
             prop_assert!(used <= naive.exact(window, late));

@@ -62,4 +62,9 @@ proptest! {
     fn a_key_does_what_it_and_its_role_both_allow(bytes in bytes()) {
         checks::permission(&bytes);
     }
+
+    #[test]
+    fn a_record_that_a_guard_calls_current_is_the_key_as_its_owner_binds_it_now(bytes in bytes()) {
+        checks::owner(&bytes);
+    }
 }

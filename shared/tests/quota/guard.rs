@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use shared::Millis;
-use shared::guard::{answer, is_new_report};
+use shared::guard::{Shares, answer, is_new_report};
 use shared::ledger::Ledger;
 use shared::message::{KeyAnswer, Report, Settled};
 use shared::record::KeyRecord;
@@ -80,7 +80,15 @@ impl Guard {
         let key = call.ask.as_ref().map(|ask| {
             let lease = self.leases + 1;
             let ledger = &mut self.memory.ledger;
-            answer(Some(record), ledger, ask, lease, now, lease_ms)
+            answer(
+                Some(record),
+                ledger,
+                Shares::default(),
+                ask,
+                lease,
+                now,
+                lease_ms,
+            )
         });
         let metered = matches!(
             key,
@@ -141,7 +149,8 @@ impl Guard {
         let Kept { open, ledger, .. } = &mut self.memory;
         let close = |settled: &Settled| {
             open.remove(&settled.lease);
-            let back = ledger.close(settled.lease, now, settled.spent);
+            let closed = ledger.close(settled.lease, now, settled.spent);
+            let back = closed.map_or(0, |lease| lease.back());
             (settled.lease, settled.spent, back)
         };
         report.settled.iter().map(close).collect()

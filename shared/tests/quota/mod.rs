@@ -107,5 +107,7 @@ pub fn record(version: u64, limits: RateLimits, strict: bool) -> KeyRecord {
         } else {
             Enforcement::Leased
         },
+        credits: None,
+        identity: None,
     }
 }

@@ -17,7 +17,7 @@ use crate::clock::now;
 pub struct Storage {
     /// Ledgers by the key's id.
     pub ledgers: BTreeMap<String, Ledger>,
-    /// Records by kind (`key`, `api`, `account`) and id; of one that several guards hold, the newest.
+    /// Records by kind (`key`, `api`, `account`, `member`, `role`) and id; of one that several guards hold, the newest.
     pub records: BTreeMap<(String, String), Value>,
     /// Requests not yet kept by the control plane, by the key's id and code.
     pub unreported: BTreeMap<(String, String), u64>,
@@ -36,7 +36,7 @@ impl Ledger {
         };
         // A ledger's time never runs back: at 0 it stands where it stood last.
         let standing = self.0.standing(0, &limits);
-        standing.iter().map(|w| u64::from(w.limit - w.left)).sum()
+        standing.iter().map(|w| w.limit - w.left).sum()
     }
 
     /// Of those, the units of leases that may still be settled: spent or not.

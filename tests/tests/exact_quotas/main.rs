@@ -1,7 +1,9 @@
 //! No rolling minute, rolling hour or UTC day sees more than its limit, and all of the limit can be used.
 
 mod after_kill;
+mod credits;
 mod quota;
+mod shared_limits;
 
 use std::time::Duration;
 

@@ -112,7 +112,8 @@ async fn a_replayed_push_changes_nothing_even_what_came_after_it() {
     assert_eq!(answer.json(), json!({"applied": 1, "known": 0}));
     let mut newer = revocation.clone();
     newer["records"][0]["state"] = "active".into();
-    newer["records"][0]["version"] = 9.into();
+    let version = revocation["records"][0]["version"].as_u64();
+    newer["records"][0]["version"] = version.map(|version| version + 1).into();
     let answer = Message::new(&world, newer.to_string());
     let answer = world.send(&answer.post(PATH)).await;
     assert_eq!(answer.json(), json!({"applied": 1, "known": 0}));

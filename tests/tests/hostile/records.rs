@@ -30,6 +30,14 @@ fn api(account: &str) -> Value {
     })
 }
 
+fn member(account: &str) -> Value {
+    json!({"kind": "member", "id": "mem_made_up", "version": 1, "account": account, "role": "owner"})
+}
+
+fn role(account: &str) -> Value {
+    json!({"kind": "role", "id": "role_made_up", "version": 1, "account": account, "permissions": ["*"]})
+}
+
 fn with(mut record: Value, field: &str, value: Value) -> Value {
     record[field] = value;
     record
@@ -44,11 +52,15 @@ fn absurd(own: &str) -> Vec<Value> {
         records.push(account(id));
         records.push(key(id));
         records.push(api(id));
+        records.push(member(id));
+        records.push(role(id));
         records.push(with(account(own), "ancestors", json!([id])));
     }
     for id in ["", "key id", "key/../x", "key_ä", "\u{0}", &long] {
         records.push(with(key(own), "id", id.into()));
         records.push(with(api(own), "id", id.into()));
+        records.push(with(member(own), "id", id.into()));
+        records.push(with(role(own), "id", id.into()));
     }
     for version in [
         json!(0),
@@ -60,7 +72,7 @@ fn absurd(own: &str) -> Vec<Value> {
         json!("1"),
         json!(null),
     ] {
-        for record in [account(own), key(own), api(own)] {
+        for record in [account(own), key(own), api(own), member(own), role(own)] {
             records.push(with(record, "version", version.clone()));
         }
     }
@@ -88,6 +100,12 @@ fn absurd(own: &str) -> Vec<Value> {
         with(key(own), "limits", json!({"requestsPerMinute": u64::MAX})),
         with(key(own), "expiresAt", json!(-1)),
         with(key(own), "expiresAt", json!("tomorrow")),
+        with(member(own), "role", json!(7)),
+        with(member(own), "role", json!(null)),
+        with(member(own), "removed", json!("yes")),
+        with(role(own), "permissions", json!("*")),
+        with(role(own), "permissions", json!(["not a permission"])),
+        with(role(own), "deleted", json!(1)),
         with(api(own), "endpoints", json!({})),
         with(api(own), "upstream", json!(7)),
         with(api(own), "upstreamTimeoutMs", json!(-1)),

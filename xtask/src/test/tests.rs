@@ -32,7 +32,7 @@ pub fn run(project: &Project, tools: &Tools, programs: &Programs, count: &mut Co
     match cluster {
         Ok(cluster) => {
             report::line(&format!("Testing: {ON_POSTGRES}"));
-            let package = ["--package", "keyward", "--test", "*"];
+            let package = ["--package", "keyward", "--test", "server"];
             let mut cargo = command(project, tools, programs, Some(cluster.url()), &package)?;
             cargo.env("KEYWARD_TEST_DATABASE", "postgres");
             run_cargo(cargo, count)?;

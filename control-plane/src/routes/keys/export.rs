@@ -104,7 +104,7 @@ async fn page_after(
                 KeyStatus::Expired
             }
             KeyState::Active => KeyStatus::Active,
-            KeyState::Revoked | KeyState::Deleted => KeyStatus::Revoked,
+            KeyState::Revoked | KeyState::OwnerRemoved | KeyState::Deleted => KeyStatus::Revoked,
         };
         lines.add(&ExportedKey {
             hash: hash.as_ref().map(KeyHash::to_hex).unwrap_or_default(),

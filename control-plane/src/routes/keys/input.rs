@@ -43,8 +43,8 @@ schema! {
     /// How exactly state and quota are followed: `leased`, from memory, a change in force within a second; `strict`, every
     /// request asks, a change in force at once.
     pub EnforcementName = word(&ENFORCEMENTS);
-    /// How long the key lives, from now on. Not beside `expiresAt`.
-    Lifetime = word(&LIFETIMES).examples(["90d"]);
+    /// How long it lives, from now on. Not beside `expiresAt`.
+    pub Lifetime = word(&LIFETIMES).examples(["90d"]);
 }
 
 /// A key to be made.
@@ -286,8 +286,8 @@ impl RateLimitsInput {
     }
 }
 
-/// When the key ends: `None`: nothing is said of it; `Some(None)`: never.
-fn check_expiry(
+/// When a key or a token ends: `None`: nothing is said of it; `Some(None)`: never.
+pub fn check_expiry(
     checks: &mut Checks,
     after: Option<String>,
     at: Option<Option<String>>,

@@ -80,6 +80,7 @@ pub async fn rotate(
             "The key is expired, and so its new token would be; give it a later end first",
         );
     }
+    admin.may_give_keys(&key.settings.permissions)?;
     let account = accounts::find(change.conn(), &admin.account, &key.account_id)
         .await?
         .ok_or_else(|| ApiError::no("key", &id))?;

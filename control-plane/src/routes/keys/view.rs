@@ -1,8 +1,6 @@
 //! A key, as shown.
 
-use std::fmt;
-
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use serde_json::{Map, Value};
 use shared::ip::IpRange;
 use shared::origin::OriginPattern;
@@ -11,10 +9,10 @@ use shared::record::{Enforcement, RateLimits};
 use shared::resource::ResourceScope;
 use shared::token::{MAX_TOKEN, Token};
 use utoipa::ToSchema;
-use zeroize::Zeroizing;
 
 use super::input::{EnforcementName, Limit, OwnerId};
 use crate::environment::EnvironmentName;
+use crate::http::shown_once::ShownOnce;
 use crate::openapi::names::{
     AccountId, Ips, KeyId, Metadata, Name, Origins, Permissions, Resources, Version,
 };
@@ -178,23 +176,9 @@ impl ChangedKey {
     /// With the token that was made for it.
     pub fn with_token(self, token: &Token) -> NewToken {
         NewToken {
-            token: ShownOnce(Zeroizing::new(token.expose().to_owned())),
+            token: ShownOnce::new(token.expose()),
             key: self.key,
             propagated: self.propagated,
         }
-    }
-}
-
-struct ShownOnce(Zeroizing<String>);
-
-impl fmt::Debug for ShownOnce {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ShownOnce(redacted)")
-    }
-}
-
-impl Serialize for ShownOnce {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
     }
 }

@@ -19,7 +19,7 @@ schema! {
     /// What went wrong.
     pub FailureText = text(1, 1_000).examples(["the edge answered 503 Service Unavailable"]);
     /// A kind of record.
-    pub KindWord = word(&[("account", ()), ("api", ()), ("key", ()), ("lost", ())]);
+    pub KindWord = text(1, 64).examples(["key"]);
 }
 
 /// The edges.
@@ -99,7 +99,8 @@ impl From<Waiting> for WaitingView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = FullDelivery)]
 struct DeliveryView {
-    /// What is being delivered; `lost`: tombstones of what only edges knew.
+    /// What is being delivered; `lost`: tombstones of what only edges knew; `hosts`: APIs once more, so that a host that went
+    /// from one to another stays there.
     #[schema(value_type = KindWord)]
     kind: &'static str,
     /// Records that the edge was given.

@@ -1,11 +1,15 @@
 //! A server in this process, with a clock that the test moves.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use keyward::admin_token::AdminToken;
+use keyward::bootstrap;
 use keyward::clock::{Clock, ManualClock};
-use keyward::config::ServeConfig;
+use keyward::config::{NetworkConfig, ServeConfig};
+use keyward::http::client_address::Proxies;
+use keyward::listener::Limits;
 use keyward::server::Server;
 use keyward::store::{Store, admin_tokens};
 use keyward::sync::SyncConfig;
@@ -27,6 +31,8 @@ pub struct App {
     pub database: Arc<Database>,
     pub admin: AdminToken,
     pub base: String,
+    /// Where the metrics are, if they have an address of their own.
+    pub metrics: Option<String>,
     http: Client,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
@@ -45,7 +51,19 @@ impl App {
     /// A server without any edge, which takes GitHub's keys from there.
     pub async fn with_github_keys(url: &str) -> Self {
         let left = Stopped::fresh(HASTY).await;
-        Self::open(left, &[], url).await
+        let tune = |config: &mut ServeConfig| config.github_keys_url = url.parse().unwrap();
+        Self::open(left, &[], Limits::default(), tune).await
+    }
+
+    /// A server with these edges and another configuration.
+    pub async fn tuned(edges: &[String], tune: impl FnOnce(&mut ServeConfig)) -> Self {
+        let left = Stopped::fresh(PATIENT).await;
+        Self::open(left, edges, Limits::default(), tune).await
+    }
+
+    /// A server that waits for peers as long as this.
+    pub async fn with_limits(limits: Limits, tune: impl FnOnce(&mut ServeConfig)) -> Self {
+        Self::open(Stopped::fresh(PATIENT).await, &[], limits, tune).await
     }
 
     /// A server with these edges.
@@ -58,11 +76,21 @@ impl App {
         Self::fresh(edges, HASTY).await
     }
 
+    /// A server with these edges on a database that is there already.
+    pub async fn on(database: Database, edges: &[String]) -> Self {
+        Stopped::on(database, PATIENT).start(edges).await
+    }
+
     async fn fresh(edges: &[String], wait: Duration) -> Self {
         Stopped::fresh(wait).await.start(edges).await
     }
 
-    async fn open(left: Stopped, edges: &[String], github_keys: &str) -> Self {
+    async fn open(
+        left: Stopped,
+        edges: &[String],
+        limits: Limits,
+        tune: impl FnOnce(&mut ServeConfig),
+    ) -> Self {
         let Stopped {
             database,
             admin,
@@ -71,10 +99,8 @@ impl App {
         } = left;
         let clock = Arc::new(ManualClock::at(now));
         let secret = Secret::from_webhook(PUSH_SECRET).unwrap();
-        let config = ServeConfig {
+        let mut config = ServeConfig {
             database_url: database.url().to_owned(),
-            listen: "127.0.0.1:0".parse().unwrap(),
-            behind_proxy: false,
             tag_secret: Secret::from_text(TAG_SECRET).unwrap(),
             push_secret: secret.clone(),
             admin_token: Some(admin.clone()),
@@ -83,22 +109,35 @@ impl App {
                 secret,
                 wait,
             },
-            github_keys_url: github_keys.parse().unwrap(),
+            github_keys_url: NO_KEYS.parse().unwrap(),
+            network: NetworkConfig {
+                listen: "127.0.0.1:0".parse().unwrap(),
+                proxies: Proxies::None,
+                metrics_listen: None,
+                max_connections: NonZeroU32::new(1024).unwrap(),
+                drain: Duration::ZERO,
+                allow_private_destinations: true,
+            },
+            failed_logins_per_minute: NonZeroU32::new(1000).unwrap(),
         };
+        tune(&mut config);
         let server = Server::bind(config, clock.clone()).await.unwrap();
+        let server = server.with_limits(limits);
+        let metrics = server.metrics_address().map(|a| format!("http://{a}"));
         let base = format!("http://{}", server.address());
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
             let shutdown = async {
                 let _ = stopped.await;
             };
-            server.run(shutdown).await.unwrap();
+            server.run(shutdown).await;
         });
         Self {
             clock,
             database,
             admin,
             base,
+            metrics,
             http: Client::builder().no_proxy().build().unwrap(),
             stop: Some(stop),
             task,
@@ -106,9 +145,14 @@ impl App {
         }
     }
 
+    /// Tells the server to stop, and does not wait.
+    pub fn tell_to_stop(&mut self) {
+        self.stop.take();
+    }
+
     /// Stops the server in order.
     pub async fn stop(mut self) -> Stopped {
-        self.stop.take();
+        self.tell_to_stop();
         self.task.await.unwrap();
         Stopped {
             database: self.database,
@@ -180,6 +224,24 @@ impl App {
         text(&made["account"]["id"])
     }
 
+    /// Invites a member, to the root account unless the body says otherwise; gives the id.
+    pub async fn member(&self, email: &str, role: &str, account: Option<&str>) -> String {
+        let mut body = json!({"email": email, "name": email, "role": role});
+        if let Some(account) = account {
+            body["accountId"] = json!(account);
+        }
+        let made = self.post("/v1/members", body).await.expect(201);
+        text(&made["member"]["id"])
+    }
+
+    /// Makes a role of the root account; gives the id.
+    pub async fn role(&self, name: &str, management: &[&str], api: &[&str]) -> String {
+        let body =
+            json!({"name": name, "managementPermissions": management, "apiPermissions": api});
+        let made = self.post("/v1/roles", body).await.expect(201);
+        text(&made["role"]["id"])
+    }
+
     /// Makes an API for a host; gives its id.
     pub async fn api(&self, host: &str) -> String {
         let body = json!({
@@ -190,14 +252,38 @@ impl App {
         text(&made["api"]["id"])
     }
 
-    /// The same server, seen by an admin of another account.
+    /// The same server, seen by whoever has this admin token.
+    pub fn seen_by(&self, token: &str) -> Other<'_> {
+        Other {
+            app: self,
+            token: AdminToken::parse(token).unwrap(),
+        }
+    }
+
+    /// The same server, seen by somebody with an admin token made of this.
+    pub async fn with_token(&self, body: Value) -> Other<'_> {
+        let made = self.post("/v1/admin-tokens", body).await.expect(201);
+        self.seen_by(made["token"].as_str().unwrap())
+    }
+
+    /// Invites a member to the root account and accepts; gives the id, and the server as the member sees it.
+    pub async fn active_member(&self, email: &str, role: &str) -> (String, Other<'_>) {
+        let body = json!({"email": email, "name": email, "role": role});
+        let invited = self.post("/v1/members", body).await.expect(201);
+        let accept = json!({"token": invited["invitation"]});
+        let request = self.bare(Method::POST, "/v1/invitations/accept");
+        let answer = Answer::read(request.json(&accept).send().await.unwrap()).await;
+        let token = text(&answer.expect(201)["token"]);
+        (text(&invited["member"]["id"]), self.seen_by(&token))
+    }
+
+    /// The same server, seen by an owner of another account.
     pub async fn admin_of(&self, account: &str) -> Other<'_> {
         let token = AdminToken::mint().unwrap();
         let store = self.store().await;
         let mut tx = store.write().await.unwrap();
-        admin_tokens::insert(&mut tx, &token, account, "test", self.clock.now())
-            .await
-            .unwrap();
+        let row = bootstrap::owner_token(account.to_owned(), "test", self.clock.now()).unwrap();
+        assert!(admin_tokens::insert(&mut tx, &token, &row).await.unwrap());
         tx.commit().await.unwrap();
         store.close().await;
         Other { app: self, token }
@@ -214,8 +300,12 @@ pub struct Stopped {
 
 impl Stopped {
     async fn fresh(wait: Duration) -> Self {
+        Self::on(Database::fresh().await, wait)
+    }
+
+    fn on(database: Database, wait: Duration) -> Self {
         Self {
-            database: Arc::new(Database::fresh().await),
+            database: Arc::new(database),
             admin: AdminToken::mint().unwrap(),
             now: START,
             wait,
@@ -224,7 +314,7 @@ impl Stopped {
 
     /// Starts another server on it.
     pub async fn start(self, edges: &[String]) -> App {
-        App::open(self, edges, NO_KEYS).await
+        App::open(self, edges, Limits::default(), |_| {}).await
     }
 }
 
@@ -249,6 +339,14 @@ impl Other<'_> {
 
     pub async fn post(&self, path: &str, body: Value) -> Answer {
         self.send(Method::POST, path, Some(body)).await
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::PATCH, path, Some(body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, None).await
     }
 }
 

@@ -10,7 +10,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use serde_json::json;
 use shared::message::{MAX_PUSH_BYTES, PushBatch};
 use shared::record::Record;
@@ -42,6 +42,8 @@ struct Inner {
     attempts: usize,
     deliveries: HashSet<String>,
     faults: Vec<String>,
+    /// The `traceparent` of every push that had one.
+    traces: Vec<String>,
     answer: Option<Refusal>,
     /// How long a push takes.
     slow: Duration,
@@ -72,6 +74,10 @@ impl Edge {
         let address = listener.local_addr().unwrap();
         let router = Router::new()
             .route("/.keyward/push", post(push))
+            .route(
+                "/.keyward/health",
+                get(|| async { axum::Json(json!({"status": "ok"})) }),
+            )
             .layer(axum::extract::DefaultBodyLimit::max(MAX_PUSH_BYTES))
             .with_state(seen.clone());
         let task = tokio::spawn(async move {
@@ -125,6 +131,11 @@ impl Seen {
         self.0.lock().unwrap().batches.clone()
     }
 
+    /// The `traceparent` of every push that had one.
+    pub fn traces(&self) -> Vec<String> {
+        self.0.lock().unwrap().traces.clone()
+    }
+
     /// How many pushes came.
     pub fn attempts(&self) -> usize {
         self.0.lock().unwrap().attempts
@@ -164,6 +175,9 @@ async fn push(State(seen): State<Seen>, headers: HeaderMap, body: Bytes) -> Resp
     let silence = {
         let mut inner = seen.0.lock().unwrap();
         inner.attempts += 1;
+        let trace = headers.get("traceparent");
+        let trace = trace.map(|t| t.to_str().unwrap().to_owned());
+        inner.traces.extend(trace);
         if let Some(Refusal::Status(status)) = inner.answer {
             return StatusCode::from_u16(status).unwrap().into_response();
         }

@@ -1,8 +1,7 @@
 //! The server as a program of its own: to be killed, and its whole output read.
 
 use std::fs::File;
-use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -24,6 +23,15 @@ pub fn keyward(database: &Database) -> Command {
     command
 }
 
+/// The base URL that a server's log tells.
+fn address(log: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(log).ok()?;
+    let line = text.lines().find(|l| l.contains("\"listening\""))?;
+    let (_, rest) = line.split_once("127.0.0.1:")?;
+    let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    Some(format!("http://127.0.0.1:{port}"))
+}
+
 /// A running `keyward serve`.
 pub struct Process {
     child: Child,
@@ -35,27 +43,36 @@ pub struct Process {
 impl Process {
     /// Starts the server and waits until it is ready. Its log is the file `name` beside the database.
     pub async fn serve(database: &Database, admin: &str, edges: &[String], name: &str) -> Self {
-        // Free now; nobody else on this machine asks for it in between, or the test fails clearly.
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        Self::serve_with(database, admin, edges, name, &[]).await
+    }
+
+    /// The same with more settings in the environment.
+    pub async fn serve_with(
+        database: &Database,
+        admin: &str,
+        edges: &[String],
+        name: &str,
+        more: &[(&str, &str)],
+    ) -> Self {
         let log = database.folder().join(name);
         let child = keyward(database)
             .arg("serve")
-            .env("KEYWARD_LISTEN", format!("127.0.0.1:{port}"))
+            .env("KEYWARD_LISTEN", "127.0.0.1:0")
             .env("KEYWARD_TAG_SECRET", TAG_SECRET)
             .env("KEYWARD_PUSH_SECRET", PUSH_SECRET)
             .env("KEYWARD_EDGE_TARGETS", edges.join(","))
             .env("KEYWARD_ADMIN_TOKEN", admin)
+            .env("KEYWARD_DRAIN_MS", "0")
+            .envs(more.iter().copied())
             .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap())
             .spawn()
             .unwrap();
+        // Its log tells which port it was given: one that was looked for before might be another's by now.
+        let base = until("the server tells its address", || async { address(&log) }).await;
         let process = Self {
             child,
-            base: format!("http://127.0.0.1:{port}"),
+            base,
             log,
             http: Client::builder().no_proxy().build().unwrap(),
         };
@@ -86,6 +103,11 @@ impl Process {
         }
         let response = request.send().await.ok()?;
         Some(Answer::read(response).await)
+    }
+
+    /// A request with headers of its own.
+    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base))
     }
 
     /// SIGKILL, while others still call it.

@@ -1,4 +1,5 @@
 use serde_json::{Map, Value, json};
+use shared::message::GuardPush;
 use shared::read;
 use shared::record::{MAX_ID, MAX_VERSION, Record};
 use shared::route::RouteTable;
@@ -9,14 +10,24 @@ use super::draw::{ALPHANUMERIC, Draw};
 /// A record is read as it was written; a member that is wrong is refused or means the safest, and changes nothing else.
 pub fn record(bytes: &[u8]) {
     let mut draw = Draw::new(bytes);
-    let good = match draw.below(3) {
+    let good = match draw.below(6) {
         0 => key(&mut draw),
         1 => api(&mut draw),
+        2 => member(&mut draw),
+        3 => role(&mut draw),
+        4 => identity(&mut draw),
         _ => account(&mut draw),
     };
     let read = reads(&good).expect("it is good");
     assert_eq!(read.check(), Ok(()), "{good}");
     assert_eq!(read.kind(), good["kind"]);
+    let push = GuardPush {
+        guard: "g".into(),
+        delivery: "d".into(),
+        records: vec![read.clone()],
+    };
+    let text = GuardPush::text("g", "d", &push.records);
+    assert_eq!(text, write::to_string(&push));
 
     let mut changed = good.clone();
     let path = spoil(&mut draw, &mut changed);
@@ -127,7 +138,53 @@ fn account(draw: &mut Draw<'_>) -> Value {
     let own = id(draw, "acc_", 8);
     let mut record = common(draw, "account", own);
     record.insert("deleted".into(), json!(draw.one_in(2)));
+    record.insert(
+        "requestsPerMonth".into(),
+        json!(draw.one_in(2).then(|| draw.number())),
+    );
     Value::Object(record)
+}
+
+fn identity(draw: &mut Draw<'_>) -> Value {
+    let own = id(draw, "idn_", 16);
+    let mut record = common(draw, "identity", own);
+    let members = json!({
+        "account": id(draw, "acc_", 8),
+        "limits": {"requestsPerHour": draw.one_in(2).then(|| draw.byte())},
+        "deleted": draw.one_in(2),
+    });
+    record.extend(members.as_object().expect("an object").clone());
+    Value::Object(record)
+}
+
+fn member(draw: &mut Draw<'_>) -> Value {
+    let own = id(draw, "mem_", 16);
+    let mut record = common(draw, "member", own);
+    let members = json!({
+        "account": id(draw, "acc_", 8),
+        "role": draw.pick(&["owner", "viewer", "role_1", "emperor", ""]),
+        "removed": draw.one_in(2),
+    });
+    record.extend(members.as_object().expect("an object").clone());
+    Value::Object(record)
+}
+
+fn role(draw: &mut Draw<'_>) -> Value {
+    let own = id(draw, "role_", 16);
+    let mut record = common(draw, "role", own);
+    let members = json!({
+        "account": id(draw, "acc_", 8),
+        "permissions": draw.list(3, |draw| draw.pick(&["a.read", "a.*", "*"])),
+        "deleted": draw.one_in(2),
+    });
+    record.extend(members.as_object().expect("an object").clone());
+    Value::Object(record)
+}
+
+fn credits(draw: &mut Draw<'_>) -> Value {
+    let interval = draw.pick(&["daily", "monthly", "yearly"]);
+    let refill = json!({"amount": draw.number(), "interval": interval});
+    json!({"serial": draw.number(), "granted": draw.number(), "refill": draw.one_in(2).then_some(refill)})
 }
 
 fn key(draw: &mut Draw<'_>) -> Value {
@@ -145,7 +202,7 @@ fn key(draw: &mut Draw<'_>) -> Value {
         "account": id(draw, "acc_", 8),
         "owner": draw.one_in(2).then_some("mem_1"),
         "environment": "prod",
-        "state": draw.pick(&["active", "revoked", "deleted", "paused"]),
+        "state": draw.pick(&["active", "revoked", "deleted", "owner_removed", "paused"]),
         "credentials": hashes,
         "expiresAt": draw.one_in(2).then(|| draw.number()),
         "permissions": draw.list(3, |draw| draw.pick(&["a.read", "a.*", "*"])),
@@ -156,6 +213,8 @@ fn key(draw: &mut Draw<'_>) -> Value {
         "allowedIps": draw.list(2, |draw| draw.pick(&["10.0.0.0/8", "::1", "203.0.113.7"])),
         "limits": {"requestsPerMinute": draw.one_in(2).then(|| draw.byte()), "requestsPerDay": 5},
         "enforcement": draw.pick(&["leased", "strict", "quantum"]),
+        "credits": draw.one_in(2).then(|| credits(draw)),
+        "identity": draw.one_in(2).then_some("idn_1"),
     });
     record.extend(members.as_object().expect("an object").clone());
     Value::Object(record)

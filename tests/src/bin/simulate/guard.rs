@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use shared::Millis;
-use shared::guard::{answer, is_new_report};
+use shared::guard::{Shares, answer, is_new_report};
 use shared::ledger::Ledger;
 use shared::message::{KeyAnswer, KeyAsk, Report};
 use shared::record::KeyRecord;
@@ -55,6 +55,7 @@ impl Guard {
             let reply = answer(
                 Some(&self.record),
                 &mut row.ledger,
+                Shares::default(),
                 ask,
                 lease,
                 now,

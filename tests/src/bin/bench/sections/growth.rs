@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use shared::ledger::{Ask, Ledger};
+use shared::ledger::{Ask, Books, Ledger};
 use shared::record::RateLimits;
 use shared::token::Token;
 
@@ -234,7 +234,10 @@ async fn age(shelf: &mut Shelf) -> Result<()> {
     };
     for lease in 0..DAY_SECONDS {
         let at = now - (DAY_SECONDS - lease) * 1_000;
-        if ledger.grant(lease, at, &limits, ask).is_ok() {
+        if Books::of(&mut ledger, &limits)
+            .grant(lease, at, ask)
+            .is_ok()
+        {
             ledger.close(lease, at + 900, 80);
         }
     }
