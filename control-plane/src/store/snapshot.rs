@@ -4,6 +4,7 @@ use shared::record::Record;
 
 use crate::store::accounts::{self, Account};
 use crate::store::apis::Api;
+use crate::store::identities::Identity;
 use crate::store::keys::{self, Key};
 use crate::store::members::Member;
 use crate::store::roles::Role;
@@ -20,6 +21,7 @@ pub async fn after(conn: &mut Conn, cursor: &Cursor, limit: u32) -> sqlx::Result
         Kind::Api => apis_after(conn, &cursor.after, limit).await,
         Kind::Role => roles_after(conn, &cursor.after, limit).await,
         Kind::Member => members_after(conn, &cursor.after, limit).await,
+        Kind::Identity => identities_after(conn, &cursor.after, limit).await,
         Kind::Key => keys_after(conn, &cursor.after, limit).await,
     }
 }
@@ -76,6 +78,20 @@ async fn members_after(conn: &mut Conn, id: &str, limit: u32) -> sqlx::Result<Ve
     for row in rows {
         let ancestors = accounts::ancestors(conn, &row.account_id).await?;
         records.push(Record::Member(row.record(ancestors)));
+    }
+    Ok(records)
+}
+
+async fn identities_after(conn: &mut Conn, id: &str, limit: u32) -> sqlx::Result<Vec<Record>> {
+    let rows: Vec<Identity> = query("select * from identities where id > $1 order by id limit $2")
+        .bind(id)
+        .bind(i64::from(limit))
+        .fetch_all(conn)
+        .await?;
+    let mut records = Vec::with_capacity(rows.len());
+    for row in rows {
+        let ancestors = accounts::ancestors(conn, &row.account_id).await?;
+        records.push(Record::Identity(row.record(ancestors)));
     }
     Ok(records)
 }

@@ -33,6 +33,8 @@ pub enum Kind {
     Role,
     /// Members.
     Member,
+    /// Identities.
+    Identity,
     /// Keys.
     Key,
 }
@@ -47,7 +49,8 @@ impl Kind {
             Self::Account => Some(Self::Api),
             Self::Api => Some(Self::Role),
             Self::Role => Some(Self::Member),
-            Self::Member => Some(Self::Key),
+            Self::Member => Some(Self::Identity),
+            Self::Identity => Some(Self::Key),
             Self::Key => None,
         }
     }
@@ -58,6 +61,7 @@ impl Kind {
             Self::Api => "api",
             Self::Role => "role",
             Self::Member => "member",
+            Self::Identity => "identity",
             Self::Key => "key",
         }
     }
@@ -69,6 +73,7 @@ impl Kind {
             "api" => Self::Api,
             "role" => Self::Role,
             "member" => Self::Member,
+            "identity" => Self::Identity,
             _ => Self::Account,
         }
     }
