@@ -302,8 +302,12 @@ impl World {
             }
             (
                 "PATCH",
-                "/v1/accounts/{id}" | "/v1/apis/{id}" | "/v1/identities/{id}" | "/v1/keys/{id}"
-                | "/v1/members/{id}" | "/v1/roles/{id}",
+                "/v1/accounts/{id}"
+                | "/v1/apis/{id}"
+                | "/v1/identities/{id}"
+                | "/v1/keys/{id}"
+                | "/v1/members/{id}"
+                | "/v1/roles/{id}",
             ) => {
                 let id = self.id(&kind, place, is_expected).await;
                 let body = json!({"name": format!("n{}", fresh())});
