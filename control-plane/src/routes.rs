@@ -51,6 +51,7 @@ mod members;
 mod metrics;
 mod presets;
 mod roles;
+mod sync;
 
 use std::time::Duration;
 
@@ -122,6 +123,7 @@ fn routes() -> Routes {
         .merge(audit_log::router())
         .merge(explain::router())
         .merge(leaks::router())
+        .merge(sync::router())
         .merge(imports::router())
         .merge(edge_usage::router());
     Routes::new()

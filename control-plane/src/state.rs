@@ -79,6 +79,16 @@ impl AppState {
         self.0.clock.now()
     }
 
+    /// Tells the time.
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.0.clock
+    }
+
+    /// Delivery to the edges.
+    pub fn propagation(&self) -> &Propagation {
+        &self.0.propagation
+    }
+
     /// Signs the tags of new tokens.
     pub fn tag_secret(&self) -> &Secret {
         &self.0.tag_secret
