@@ -119,6 +119,7 @@ async fn ensure_root(change: &mut Change) -> anyhow::Result<String> {
         parent_id: None,
         name: ROOT_NAME.to_owned(),
         token_prefix: DEFAULT_PREFIX.to_owned(),
+        requests_per_month: None,
         version: change.next_version(),
         created_at: now,
         updated_at: now,

@@ -12,8 +12,8 @@ use utoipa::ToSchema;
 use crate::http::precondition::etag;
 
 /// What ids of ours begin with.
-const ID_PREFIXES: [&str; 8] = [
-    "acc_", "api_", "aud_", "imp_", "key_", "mem_", "role_", "tok_",
+const ID_PREFIXES: [&str; 9] = [
+    "acc_", "api_", "aud_", "idn_", "imp_", "key_", "mem_", "role_", "tok_",
 ];
 
 /// The answer to a request that failed.

@@ -117,6 +117,7 @@ impl Default for Routes {
         (name = "Accounts", description = "The tree of tenants."),
         (name = "APIs", description = "What is guarded: hosts, upstreams, routes, cross-origin policy."),
         (name = "People", description = "Members of accounts, their roles, and the tokens that admins show."),
+        (name = "Identities", description = "Whoever stands behind several keys, which share its limits."),
         (name = "Keys", description = "API keys, their life and their usage."),
         (name = "Imports", description = "Keys that were made elsewhere, in and out in bulk."),
         (name = "Leaks", description = "Tokens that were found in public."),

@@ -42,6 +42,7 @@ mod docs;
 mod edge_usage;
 mod explain;
 mod health;
+mod identities;
 mod imports;
 pub mod keys;
 mod leaks;
@@ -116,6 +117,7 @@ fn routes() -> Routes {
         .merge(roles::router())
         .merge(admin_tokens::router())
         .merge(apis::router())
+        .merge(identities::router())
         .merge(keys::router())
         .merge(presets::router())
         .merge(audit_log::router())

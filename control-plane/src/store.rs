@@ -11,6 +11,7 @@ pub mod audit;
 mod change;
 pub mod digests;
 pub mod idempotency;
+pub mod identities;
 pub mod imports;
 pub mod key_list;
 pub mod keys;

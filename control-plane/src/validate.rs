@@ -70,8 +70,8 @@ impl Checks {
     }
 
     /// A number within bounds.
-    pub fn number(&mut self, field: &str, number: u32, min: u32, max: u32) -> u32 {
-        if !(min..=max).contains(&number) {
+    pub fn number<N: PartialOrd + Display>(&mut self, field: &str, number: N, min: N, max: N) -> N {
+        if number < min || number > max {
             self.fail(field, format!("must be {min} to {max}"));
         }
         number

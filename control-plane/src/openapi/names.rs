@@ -36,6 +36,9 @@ pub struct IdempotencyKey {
     idempotency_key: Option<String>,
 }
 
+/// The most cost units of plans and credits: what is counted in them stays exact in JSON.
+pub const MAX_UNITS: u64 = (1 << 53) - 1;
+
 schema! {
     /// Entity tags.
     pub TagList = text(1, 4096).examples(["\"1800000000000\""]);
@@ -51,6 +54,10 @@ schema! {
     pub ApiId = id("api", 16, "api_p7Rb2mXv81KqLs0d");
     /// A key's id.
     pub KeyId = id("key", 20, "key_6fJq81Nn0sPz5cGhR2Wa");
+    /// An identity's id.
+    pub IdentityId = id("idn", 16, "idn_2mVx71LqRb0TzYw3");
+    /// Cost units.
+    pub Units = count().minimum(Some(1_u32)).maximum(Some(MAX_UNITS as usize)).examples([100_000]);
     /// A member's id.
     pub MemberId = id("mem", 20, "mem_5Vb81QzNn0sPt7cGhR2W");
     /// The id of an admin token: a name for it, not the token.

@@ -11,13 +11,13 @@ use crate::audit::{Act, Audited, Target};
 use crate::auth::Admin;
 use crate::bootstrap::fresh_account_id;
 use crate::error::ApiError;
-use crate::http::body::{Body, Changed, Done, Reply, given};
+use crate::http::body::{Body, Changed, Done, Reply, given, nullable};
 use crate::http::page::{Cursor, Page, PageLimit, PageRequest, Position};
 use crate::http::params::{Id, Params};
 use crate::http::precondition::Precondition;
 use crate::openapi::Routes;
 use crate::openapi::answers::{Conflict, NotFound, NotModified};
-use crate::openapi::names::{AccountId, IdempotencyKey, IfMatch, Name, Version};
+use crate::openapi::names::{AccountId, IdempotencyKey, IfMatch, MAX_UNITS, Name, Units, Version};
 use crate::openapi::schema::schema;
 use crate::state::AppState;
 use crate::store::Change;
@@ -35,6 +35,9 @@ pub fn router() -> Routes {
 schema! {
     /// What tokens begin with: a lower-case letter, then lower-case letters and digits.
     TokenPrefix = form("^[a-z][a-z0-9]*$").max_length(Some(MAX_PREFIX)).examples(["kw"]);
+    /// What all keys of an account's own may spend together in a UTC calendar month, in cost units; `null`: not limited. An
+    /// account below has a plan of its own.
+    PlanSchema as "Plan" = object([("requestsPerMonth", or_null::<Units>(), true)]);
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -50,6 +53,34 @@ struct CreateAccount {
     #[schema(value_type = TokenPrefix)]
     #[serde(default, deserialize_with = "given")]
     token_prefix: Option<String>,
+    #[schema(value_type = PlanInput)]
+    #[serde(default, deserialize_with = "given")]
+    plan: Option<PlanInput>,
+}
+
+/// What all keys of an account's own may spend together. An account below has a plan of its own.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct PlanInput {
+    /// In a UTC calendar month, in cost units; `null`: not limited.
+    #[schema(value_type = Option<Units>)]
+    #[serde(default, deserialize_with = "nullable")]
+    requests_per_month: Option<Option<u64>>,
+}
+
+impl PlanInput {
+    /// The limit, if one is given.
+    fn check(self, checks: &mut Checks) -> Option<Option<u64>> {
+        let limit = self.requests_per_month?;
+        Some(limit.map(|n| checks.number("plan.requestsPerMonth", n, 1, MAX_UNITS)))
+    }
+}
+
+/// A plan, as shown.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Plan {
+    requests_per_month: Option<u64>,
 }
 
 /// What is given replaces what there was.
@@ -63,6 +94,9 @@ struct PatchAccount {
     #[schema(value_type = TokenPrefix)]
     #[serde(default, deserialize_with = "given")]
     token_prefix: Option<String>,
+    #[schema(value_type = PlanInput)]
+    #[serde(default, deserialize_with = "given")]
+    plan: Option<PlanInput>,
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -93,6 +127,8 @@ pub struct AccountView {
     /// What its keys' tokens begin with.
     #[schema(value_type = TokenPrefix)]
     token_prefix: String,
+    #[schema(value_type = PlanSchema)]
+    plan: Plan,
     created_at: Timestamp,
     updated_at: Timestamp,
     #[schema(value_type = Version)]
@@ -114,6 +150,9 @@ impl AccountView {
             id: account.id,
             name: account.name,
             token_prefix: account.token_prefix,
+            plan: Plan {
+                requests_per_month: account.requests_per_month,
+            },
             created_at: Timestamp(account.created_at),
             updated_at: Timestamp(account.updated_at),
             version: account.version,
@@ -209,7 +248,8 @@ async fn show(
     request_body(content = CreateAccount, examples(
         ("smallest" = (summary = "Below the caller's own account", value = json!({"name": "Acme"}))),
         ("full" = (summary = "With tokens that begin with its own name",
-            value = json!({"name": "Acme Europe", "parentId": "acc_4Tn0xQz9", "tokenPrefix": "acme"}))),
+            value = json!({"name": "Acme Europe", "parentId": "acc_4Tn0xQz9", "tokenPrefix": "acme",
+                "plan": {"requestsPerMonth": 1_000_000}}))),
     )),
     responses((status = 201, description = "The account is there.", body = ChangedAccount), NotFound, Conflict),
     security(("adminToken" = ["accounts.write"])),
@@ -222,6 +262,7 @@ async fn create(
     let mut checks = Checks::default();
     let name = checks.text("name", &input.name, MAX_NAME);
     check_prefix(&mut checks, input.token_prefix.as_deref());
+    let requests_per_month = input.plan.and_then(|plan| plan.check(&mut checks));
     checks.finish()?;
 
     let mut change = state.change(&admin).await?;
@@ -239,6 +280,7 @@ async fn create(
         parent_id: Some(parent.id),
         name,
         token_prefix: input.token_prefix.unwrap_or(parent.token_prefix),
+        requests_per_month: requests_per_month.flatten(),
         version: change.next_version(),
         created_at: change.now(),
         updated_at: change.now(),
@@ -257,11 +299,15 @@ async fn create(
 }
 
 /// Change an account
+///
+/// A plan is set from above: a token of the account itself can't change it, unless the account is the topmost one.
 #[utoipa::path(
     patch, path = "/accounts/{id}", operation_id = "updateAccount", tag = "Accounts",
     params(("id" = inline(AccountId), Path), IfMatch),
     request_body(content = PatchAccount, examples(
         ("rename" = (summary = "Another name", value = json!({"name": "Acme Inc."}))),
+        ("plan" = (summary = "A million units a month",
+            value = json!({"plan": {"requestsPerMonth": 1_000_000}}))),
     )),
     responses((status = 200, description = "The account as it is now.", body = ChangedAccount)),
     security(("adminToken" = ["accounts.write"])),
@@ -276,10 +322,15 @@ async fn update(
     let mut checks = Checks::default();
     let name = input.name.map(|n| checks.text("name", &n, MAX_NAME));
     check_prefix(&mut checks, input.token_prefix.as_deref());
+    let requests_per_month = input.plan.and_then(|plan| plan.check(&mut checks));
     checks.finish()?;
 
     let (mut change, mut account) = begin(&state, &admin, &id, &precondition).await?;
     let before = AccountView::of(account.clone(), &admin);
+    if let Some(limit) = requests_per_month {
+        may_set_plan(&admin, &account)?;
+        account.requests_per_month = limit;
+    }
     account.name = name.unwrap_or(account.name);
     account.token_prefix = input.token_prefix.unwrap_or(account.token_prefix);
     account.version = change.next_version();
@@ -342,6 +393,15 @@ async fn begin(
         .ok_or_else(|| ApiError::no("account", id))?;
     precondition.check(account.version)?;
     Ok((change, account))
+}
+
+/// Whoever a plan binds does not set it. Nobody is above the root.
+fn may_set_plan(admin: &Admin, account: &Account) -> Result<(), ApiError> {
+    if account.id == admin.account && account.parent_id.is_some() {
+        let detail = "The plan of an account is set by an admin of an account above it";
+        return Err(ApiError::Forbidden(detail.to_owned()));
+    }
+    Ok(())
 }
 
 fn check_prefix(checks: &mut Checks, prefix: Option<&str>) {

@@ -23,7 +23,7 @@ use crate::openapi::Routes;
 use crate::openapi::answers::NotFound;
 use crate::openapi::names::AccountId;
 use crate::openapi::schema::schema;
-use crate::routes::keys::owner;
+use crate::routes::keys::{identity, owner};
 use crate::state::AppState;
 use crate::store::imports::{self, Import, ImportState, Refusal, Tally};
 use crate::store::keys::{self, Key};
@@ -274,7 +274,7 @@ async fn take(
     Ok(())
 }
 
-/// What of a key its owner's role or the caller may not give.
+/// What of a key its owner's role or the caller may not give, or its account does not have.
 async fn beyond(
     change: &mut Change,
     admin: &Admin,
@@ -282,7 +282,12 @@ async fn beyond(
     new: &line::NewKey,
 ) -> Result<Option<Vec<FieldError>>, ApiError> {
     let account = &import.account_id;
-    match owner::check(change.conn(), admin, account, &new.settings, None).await {
+    let conn = change.conn();
+    let checked = match owner::check(conn, admin, account, &new.settings, None).await {
+        Ok(()) => identity::check(conn, account, &new.settings).await,
+        refused => refused,
+    };
+    match checked {
         Ok(()) => Ok(None),
         Err(ApiError::Validation(errors)) => Ok(Some(errors)),
         Err(ApiError::Forbidden(detail)) => Ok(Some(vec![FieldError {

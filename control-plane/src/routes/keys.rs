@@ -1,6 +1,8 @@
 //! `/v1/keys`: create, list, show, change, delete. A key's life and usage are in files of their own.
 
+mod credits;
 mod export;
+pub mod identity;
 pub mod input;
 mod lifecycle;
 mod list;
@@ -49,6 +51,7 @@ pub fn router() -> Routes {
         .with(routes!(rotation::cancel))
         .with(routes!(lifecycle::revoke))
         .with(routes!(lifecycle::reactivate))
+        .with(routes!(credits::add))
         .with(routes!(usage::show))
 }
 
@@ -70,6 +73,7 @@ pub fn router() -> Routes {
             "allowMissingOrigin": true,
             "allowedIps": ["203.0.113.0/24", "2001:db8::/32"],
             "rateLimits": {"preset": "production", "requestsPerMinute": 250, "requestsPerDay": null},
+            "credits": {"remaining": 10_000, "refill": {"amount": 1_000, "interval": "daily"}},
             "enforcement": "strict",
             "expiresIn": "90d",
             "metadata": {"plan": "gold"},
@@ -87,7 +91,7 @@ async fn create(
     let environment = input.environment(&mut checks);
     let (account_id, patch) = input.split();
     let mut settings = input::fresh_settings();
-    patch.apply(&mut checks, &mut settings, state.now());
+    patch.apply(&mut checks, &mut settings, state.now(), 0);
     checks.finish()?;
 
     let mut change = state.change(&admin).await?;
@@ -96,6 +100,7 @@ async fn create(
         .await?
         .ok_or_else(|| ApiError::no("account", &account_id))?;
     owner::check(change.conn(), &admin, &account.id, &settings, None).await?;
+    identity::check(change.conn(), &account.id, &settings).await?;
     let token = mint(&state, &account, &environment)?;
     let key = Key {
         id: shared::id::key(&*entropy::draw()?),
@@ -150,6 +155,8 @@ async fn show(
     request_body(content = PatchKey, examples(
         ("limits" = (summary = "Another limit of a minute, none of a day",
             value = json!({"rateLimits": {"requestsPerMinute": 120, "requestsPerDay": null}}))),
+        ("credits" = (summary = "Starts over with so many credits, without a refill",
+            value = json!({"credits": {"remaining": 500, "refill": null}}))),
         ("endless" = (summary = "No end", value = json!({"expiresAt": null}))),
     )),
     responses((status = 200, description = "The key as it is now.", body = ChangedKey)),
@@ -165,10 +172,11 @@ async fn update(
     let (mut change, before) = begin(&state, &admin, &id, &precondition).await?;
     let mut key = before.clone();
     let mut checks = Checks::default();
-    patch.apply(&mut checks, &mut key.settings, change.now());
+    patch.apply(&mut checks, &mut key.settings, change.now(), before.version);
     checks.finish()?;
     let (account, conn) = (&key.account_id, change.conn());
     owner::check(conn, &admin, account, &key.settings, Some(&before.settings)).await?;
+    identity::check(change.conn(), &key.account_id, &key.settings).await?;
     save(&mut change, &mut key).await?;
     conclude(&state, change, "update", before, key).await
 }

@@ -17,6 +17,8 @@ pub struct Account {
     pub name: String,
     /// What its keys' tokens begin with.
     pub token_prefix: String,
+    /// Its plan: what its own keys may spend together in a UTC calendar month; `None`: no plan.
+    pub requests_per_month: Option<u64>,
     /// Grows by every change.
     pub version: u64,
     /// When it was made.
@@ -34,6 +36,7 @@ impl FromRow for Account {
             parent_id: row.get("parent_id")?,
             name: row.get("name")?,
             token_prefix: row.get("token_prefix")?,
+            requests_per_month: row.get::<Option<i64>>("requests_per_month")?.map(from_db),
             version: from_db(row.get("version")?),
             created_at: from_db(row.get("created_at")?),
             updated_at: from_db(row.get("updated_at")?),
@@ -50,7 +53,7 @@ impl Account {
             version: self.version,
             ancestors,
             deleted: self.deleted,
-            requests_per_month: None,
+            requests_per_month: self.requests_per_month,
         }
     }
 }
@@ -61,8 +64,8 @@ impl Account {
 /// When the rows can't be written.
 pub async fn insert(conn: &mut Conn, account: &Account) -> sqlx::Result<()> {
     query(
-        "insert into accounts (id, parent_id, name, token_prefix, version, created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7)",
+        "insert into accounts (id, parent_id, name, token_prefix, version, created_at, updated_at, requests_per_month)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(&account.id)
     .bind(&account.parent_id)
@@ -71,6 +74,7 @@ pub async fn insert(conn: &mut Conn, account: &Account) -> sqlx::Result<()> {
     .bind(to_db(account.version))
     .bind(to_db(account.created_at))
     .bind(to_db(account.updated_at))
+    .bind(account.requests_per_month.map(to_db))
     .execute(conn)
     .await?;
     query("insert into account_tree (ancestor_id, account_id, depth) values ($1, $1, 0)")
@@ -94,7 +98,8 @@ pub async fn insert(conn: &mut Conn, account: &Account) -> sqlx::Result<()> {
 /// When the row can't be written.
 pub async fn update(conn: &mut Conn, account: &Account) -> sqlx::Result<()> {
     query(
-        "update accounts set name = $2, token_prefix = $3, version = $4, updated_at = $5, deleted_at = $6
+        "update accounts set name = $2, token_prefix = $3, version = $4, updated_at = $5, deleted_at = $6,
+           requests_per_month = $7
          where id = $1",
     )
     .bind(&account.id)
@@ -103,6 +108,7 @@ pub async fn update(conn: &mut Conn, account: &Account) -> sqlx::Result<()> {
     .bind(to_db(account.version))
     .bind(to_db(account.updated_at))
     .bind(account.deleted.then(|| to_db(account.updated_at)))
+    .bind(account.requests_per_month.map(to_db))
     .execute(conn)
     .await?;
     Ok(())
@@ -216,7 +222,7 @@ pub async fn list(
     .await
 }
 
-/// What an account still holds: the first of keys, APIs and subaccounts that it has.
+/// What an account still holds: the first of subaccounts, APIs, keys and identities that it has.
 ///
 /// # Errors
 /// When the rows can't be read.
@@ -228,6 +234,8 @@ pub async fn content(conn: &mut Conn, id: &str) -> sqlx::Result<Option<String>> 
            select 2, 'APIs' from apis where account_id = $1 and deleted_at is null
            union all
            select 3, 'keys' from keys where account_id = $1 and state <> 'deleted'
+           union all
+           select 4, 'identities' from identities where account_id = $1 and deleted_at is null
          ) as held order by place limit 1",
     )
     .bind(id)

@@ -6,6 +6,7 @@ use shared::record::Record;
 use crate::audit::{Act, Caller};
 use crate::store::accounts::{self, Account};
 use crate::store::apis::Api;
+use crate::store::identities::Identity;
 use crate::store::keys::{self, Key};
 use crate::store::members::Member;
 use crate::store::outbox::{Lane, Marks};
@@ -138,6 +139,16 @@ impl Change {
     pub async fn publish_role(&mut self, role: &Role) -> sqlx::Result<()> {
         let ancestors = accounts::ancestors(&mut self.tx, &role.account_id).await?;
         self.publish(&Record::Role(role.record(ancestors))).await
+    }
+
+    /// Puts an identity, as it is now, on its way to every edge: one record, however many keys share its limits.
+    ///
+    /// # Errors
+    /// When rows can't be read or written.
+    pub async fn publish_identity(&mut self, identity: &Identity) -> sqlx::Result<()> {
+        let ancestors = accounts::ancestors(&mut self.tx, &identity.account_id).await?;
+        self.publish(&Record::Identity(identity.record(ancestors)))
+            .await
     }
 
     /// As [`Change::publish_key`], in a lane: one of very many new keys must not hold up anything else.

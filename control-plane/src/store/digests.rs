@@ -58,6 +58,8 @@ pub async fn of(
              union all
              select 'member', id, version from members where account_id = $1
              union all
+             select 'identity', id, version from identities where account_id = $1
+             union all
              select kind, id, version from lost_records where account_id = $1
            ) as held
            where (cast($2 as text) = '' or kind = $2) and id >= $3 and id < cast($3 as text) || '~'
@@ -134,6 +136,7 @@ pub async fn set_version(
         Kind::Key => query("update keys set version = $2 where id = $1"),
         Kind::Role => query("update roles set version = $2 where id = $1"),
         Kind::Member => query("update members set version = $2 where id = $1"),
+        Kind::Identity => query("update identities set version = $2 where id = $1"),
         Kind::Lost | Kind::Hosts => return Ok(false),
     };
     let found = statement

@@ -7,7 +7,9 @@ use shared::Millis;
 use shared::ip::IpRange;
 use shared::origin::OriginPattern;
 use shared::permission::Permission;
-use shared::record::{Credential, Enforcement, KeyRecord, KeyState, RateLimits};
+use shared::record::{
+    Credential, Credits, Enforcement, Interval, KeyRecord, KeyState, RateLimits, Refill,
+};
 use shared::resource::ResourceScope;
 use shared::token::{Hints, KeyHash};
 
@@ -87,6 +89,10 @@ pub struct KeySettings {
     pub allowed_ips: Vec<IpRange>,
     /// Its limits.
     pub limits: RateLimits,
+    /// The identity whose limits it shares.
+    pub identity_id: Option<String>,
+    /// What it may spend in all; `None`: not limited.
+    pub credits: Option<Credits>,
     /// How exactly it is followed.
     pub enforcement: Enforcement,
     /// When it stops working by itself.
@@ -128,6 +134,8 @@ impl FromRow for Key {
                     requests_per_hour: limit("requests_per_hour")?,
                     requests_per_day: limit("requests_per_day")?,
                 },
+                identity_id: row.get("identity_id")?,
+                credits: credits_of(row)?,
                 enforcement: match row.get::<String>("enforcement")?.as_str() {
                     "leased" => Enforcement::Leased,
                     _ => Enforcement::Strict,
@@ -152,6 +160,29 @@ impl FromRow for Key {
             },
         })
     }
+}
+
+fn credits_of(row: &Row) -> sqlx::Result<Option<Credits>> {
+    let number = |name: &str| -> sqlx::Result<Option<u64>> {
+        Ok(row.get::<Option<i64>>(name)?.map(from_db))
+    };
+    let (serial, granted) = (number("credits_serial")?, number("credits_granted")?);
+    let (Some(serial), Some(granted)) = (serial, granted) else {
+        return Ok(None);
+    };
+    let interval: Option<String> = row.get("refill_interval")?;
+    let refill = number("refill_amount")?.zip(interval);
+    Ok(Some(Credits {
+        serial,
+        granted,
+        refill: refill.map(|(amount, interval)| Refill {
+            amount,
+            interval: match interval.as_str() {
+                "daily" => Interval::Daily,
+                _ => Interval::Monthly,
+            },
+        }),
+    }))
 }
 
 fn rotation_of(row: &Row) -> sqlx::Result<Option<Rotation>> {
@@ -212,8 +243,8 @@ impl Key {
             allowed_ips: settings.allowed_ips,
             limits: settings.limits,
             enforcement: settings.enforcement,
-            credits: None,
-            identity: None,
+            credits: settings.credits,
+            identity: settings.identity_id,
         }
     }
 
@@ -226,6 +257,13 @@ impl Key {
     fn search_text(&self) -> String {
         let Hints { start, last8 } = &self.hints;
         format!("{} {} {start} {last8}", self.settings.name, self.id).to_lowercase()
+    }
+}
+
+fn interval_name(interval: Interval) -> &'static str {
+    match interval {
+        Interval::Daily => "daily",
+        Interval::Monthly => "monthly",
     }
 }
 
@@ -258,6 +296,8 @@ pub async fn update(conn: &mut Conn, key: &Key) -> sqlx::Result<()> {
     let s = &key.settings;
     let rotation = key.rotation.as_ref();
     let old = rotation.and_then(|r| r.old.as_ref());
+    let credits = s.credits.as_ref();
+    let refill = credits.and_then(|c| c.refill);
     let enforcement = match s.enforcement {
         Enforcement::Leased => "leased",
         Enforcement::Strict => "strict",
@@ -267,7 +307,8 @@ pub async fn update(conn: &mut Conn, key: &Key) -> sqlx::Result<()> {
            permissions = $8, resources = $9, allowed_origins = $10, allow_missing_origin = $11, allowed_ips = $12,
            requests_per_minute = $13, requests_per_hour = $14, requests_per_day = $15, enforcement = $16,
            expires_at = $17, metadata = $18, version = $19, updated_at = $20, rotation_started_at = $21,
-           rotation_ends_at = $22, rotation_old_start = $23, rotation_old_last8 = $24
+           rotation_ends_at = $22, rotation_old_start = $23, rotation_old_last8 = $24,
+           identity_id = $25, credits_serial = $26, credits_granted = $27, refill_amount = $28, refill_interval = $29
          where id = $1",
     )
     .bind(&key.id)
@@ -294,6 +335,11 @@ pub async fn update(conn: &mut Conn, key: &Key) -> sqlx::Result<()> {
     .bind(rotation.map(|r| to_db(r.ends_at)))
     .bind(old.map(|hints| hints.start.as_str()))
     .bind(old.map(|hints| hints.last8.as_str()))
+    .bind(&s.identity_id)
+    .bind(credits.map(|c| to_db(c.serial)))
+    .bind(credits.map(|c| to_db(c.granted)))
+    .bind(refill.map(|r| to_db(r.amount)))
+    .bind(refill.map(|r| interval_name(r.interval)))
     .execute(conn)
     .await?;
     Ok(())

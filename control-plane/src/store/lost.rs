@@ -46,6 +46,9 @@ impl Lost {
                 "kind": "member", "id": id, "version": version, "account": account,
                 "role": "", "removed": true,
             }),
+            Kind::Identity => json!({
+                "kind": "identity", "id": id, "version": version, "account": account, "deleted": true,
+            }),
             Kind::Lost | Kind::Hosts => return None,
         };
         serde_json::from_value(record).ok()

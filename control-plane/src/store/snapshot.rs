@@ -6,6 +6,7 @@ use shared::record::{Credential, Record};
 
 use crate::store::accounts::{self, Account};
 use crate::store::apis::Api;
+use crate::store::identities::Identity;
 use crate::store::keys::{self, Key};
 use crate::store::lost::{self, Lost};
 use crate::store::members::Member;
@@ -23,6 +24,7 @@ pub async fn after(conn: &mut Conn, cursor: &Cursor, limit: u32) -> sqlx::Result
         Kind::Api | Kind::Hosts => apis_after(conn, &cursor.after, limit).await,
         Kind::Role => roles_after(conn, &cursor.after, limit).await,
         Kind::Member => members_after(conn, &cursor.after, limit).await,
+        Kind::Identity => identities_after(conn, &cursor.after, limit).await,
         Kind::Key => keys_after(conn, &cursor.after, limit).await,
         Kind::Lost => {
             let rows = lost::after(conn, &cursor.after, limit).await?;
@@ -83,6 +85,19 @@ pub async fn one(conn: &mut Conn, kind: Kind, id: &str) -> sqlx::Result<Option<R
                 Some(row) => {
                     let above = ancestors.of(conn, &row.account_id).await?;
                     Some(Record::Member(row.record(above)))
+                }
+                None => None,
+            }
+        }
+        Kind::Identity => {
+            let row: Option<Identity> = query("select * from identities where id = $1")
+                .bind(id)
+                .fetch_optional(conn)
+                .await?;
+            match row {
+                Some(row) => {
+                    let above = ancestors.of(conn, &row.account_id).await?;
+                    Some(Record::Identity(row.record(above)))
                 }
                 None => None,
             }
@@ -175,6 +190,21 @@ async fn members_after(conn: &mut Conn, id: &str, limit: u32) -> sqlx::Result<Ve
     for row in rows {
         let above = ancestors.of(conn, &row.account_id).await?;
         items.push(Record::Member(row.record(above)));
+    }
+    Ok(items)
+}
+
+async fn identities_after(conn: &mut Conn, id: &str, limit: u32) -> sqlx::Result<Vec<Record>> {
+    let rows: Vec<Identity> = query("select * from identities where id > $1 order by id limit $2")
+        .bind(id)
+        .bind(i64::from(limit))
+        .fetch_all(conn)
+        .await?;
+    let mut ancestors = Ancestors::default();
+    let mut items = Vec::with_capacity(rows.len());
+    for row in rows {
+        let above = ancestors.of(conn, &row.account_id).await?;
+        items.push(Record::Identity(row.record(above)));
     }
     Ok(items)
 }

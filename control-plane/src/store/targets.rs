@@ -59,6 +59,8 @@ pub enum Kind {
     Role,
     /// Members.
     Member,
+    /// Identities.
+    Identity,
     /// Keys.
     Key,
     /// Tombstones of records that only edges knew.
@@ -77,7 +79,8 @@ impl Kind {
             Self::Account => Some(Self::Api),
             Self::Api => Some(Self::Role),
             Self::Role => Some(Self::Member),
-            Self::Member => Some(Self::Key),
+            Self::Member => Some(Self::Identity),
+            Self::Identity => Some(Self::Key),
             Self::Key => Some(Self::Lost),
             Self::Lost => Some(Self::Hosts),
             Self::Hosts => None,
@@ -91,6 +94,7 @@ impl Kind {
             Self::Api => "api",
             Self::Role => "role",
             Self::Member => "member",
+            Self::Identity => "identity",
             Self::Key => "key",
             Self::Lost => "lost",
             Self::Hosts => "hosts",
@@ -104,6 +108,7 @@ impl Kind {
             Self::Api,
             Self::Role,
             Self::Member,
+            Self::Identity,
             Self::Key,
         ];
         kinds.into_iter().find(|kind| kind.name() == name)
@@ -118,6 +123,7 @@ impl Kind {
             "api" => Self::Api,
             "role" => Self::Role,
             "member" => Self::Member,
+            "identity" => Self::Identity,
             _ => Self::Account,
         }
     }

@@ -20,7 +20,8 @@ async fn a_key_that_says_only_its_name_gets_the_defaults() {
     assert_eq!(
         *key,
         json!({
-            "id": key["id"], "name": "First", "accountId": root, "ownerId": null, "environment": "production",
+            "id": key["id"], "name": "First", "accountId": root, "ownerId": null, "identityId": null,
+            "environment": "production", "credits": null,
             "status": "active", "start": token[..15], "last8": token[token.len() - 8..],
             "rotation": null,
             "permissions": [], "resources": [], "allowedOrigins": [], "allowMissingOrigin": false, "allowedIps": [],

@@ -145,6 +145,7 @@ impl World {
             "imports",
             "accounts",
             "apis",
+            "identities",
             "keys",
             "members",
             "roles",
@@ -179,6 +180,7 @@ impl World {
         let made = self.app.post(&path, body(kind, account)).await.expect(201);
         let name = match kind {
             "admin-tokens" => "adminToken",
+            "identities" => "identity",
             other => other.trim_end_matches('s'),
         };
         text(&made[name]["id"])
@@ -234,6 +236,7 @@ impl World {
             (
                 "GET",
                 "/v1/apis"
+                | "/v1/identities"
                 | "/v1/keys"
                 | "/v1/members"
                 | "/v1/roles"
@@ -243,7 +246,8 @@ impl World {
             ) => about(format!("{}?account={account}", route.path), None),
             (
                 "POST",
-                "/v1/apis" | "/v1/keys" | "/v1/members" | "/v1/roles" | "/v1/admin-tokens",
+                "/v1/apis" | "/v1/identities" | "/v1/keys" | "/v1/members" | "/v1/roles"
+                | "/v1/admin-tokens",
             ) => about(route.path.clone(), Some(body(&kind, account))),
             ("GET", "/v1/keys/export") => about(format!("{}?account={account}", route.path), None),
             ("POST", "/v1/imports") => {
@@ -268,10 +272,15 @@ impl World {
                 }
                 about(route.path.replace("{id}", &id), None)
             }
+            ("POST", "/v1/keys/{id}/credits") => {
+                let id = self.id(&kind, place, is_expected).await;
+                about(route.path.replace("{id}", &id), Some(json!({"add": 1})))
+            }
             (
                 "GET" | "DELETE",
                 "/v1/accounts/{id}"
                 | "/v1/apis/{id}"
+                | "/v1/identities/{id}"
                 | "/v1/keys/{id}"
                 | "/v1/keys/{id}/usage"
                 | "/v1/imports/{id}"
@@ -293,7 +302,11 @@ impl World {
             }
             (
                 "PATCH",
-                "/v1/accounts/{id}" | "/v1/apis/{id}" | "/v1/keys/{id}" | "/v1/members/{id}"
+                "/v1/accounts/{id}"
+                | "/v1/apis/{id}"
+                | "/v1/identities/{id}"
+                | "/v1/keys/{id}"
+                | "/v1/members/{id}"
                 | "/v1/roles/{id}",
             ) => {
                 let id = self.id(&kind, place, is_expected).await;
@@ -337,7 +350,7 @@ impl World {
         }
         for place in [Place::Parent, Place::Foreign] {
             let account = &self.accounts[&place];
-            for kind in ["apis", "keys", "roles", "admin-tokens"] {
+            for kind in ["apis", "identities", "keys", "roles", "admin-tokens"] {
                 let list = self.app.get(&format!("/v1/{kind}?account={account}")).await;
                 views.push(list.expect(200));
             }
@@ -412,7 +425,10 @@ fn body(kind: &str, account: &str) -> Value {
             "name": "a", "accountId": account, "upstream": "https://upstream.example",
             "endpoints": [{"host": format!("h{n}.example"), "environment": "production"}],
         }),
-        "keys" => json!({"name": "k", "accountId": account, "permissions": ["a.read"]}),
+        "identities" => json!({"name": "i", "accountId": account}),
+        "keys" => json!({
+            "name": "k", "accountId": account, "permissions": ["a.read"], "credits": {"remaining": 9},
+        }),
         "members" => {
             json!({"email": format!("m{n}@example.com"), "name": "m", "role": "viewer", "accountId": account})
         }

@@ -154,6 +154,7 @@ async fn subject(app: &App, path: &str) -> String {
             let email = format!("{}@example.com", fresh());
             app.member(&email, "viewer", None).await
         }
+        Some("identities") => app.identity(json!({"name": "i"})).await,
         Some("roles") => app.role(&format!("r{}", fresh()), &[], &[]).await,
         Some("admin-tokens") => {
             let body = json!({"name": "t", "role": "viewer"});
@@ -161,7 +162,11 @@ async fn subject(app: &App, path: &str) -> String {
             text(&made["adminToken"]["id"])
         }
         Some("keys") => {
-            let id = text(&app.key(json!({"name": "k"})).await.0["id"]);
+            let id = text(
+                &app.key(json!({"name": "k", "credits": {"remaining": 9}}))
+                    .await
+                    .0["id"],
+            );
             if path.contains("/rotation/") {
                 let rotate = format!("/v1/keys/{id}/rotate");
                 app.post(&rotate, json!({"graceSeconds": 60}))

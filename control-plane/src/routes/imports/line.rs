@@ -125,6 +125,7 @@ fn read(line: u64, text: &[u8], now: Millis) -> Result<NewKey, Vec<FieldError>> 
     for name in PASSED_OVER {
         members.remove(name);
     }
+    restart_credits(&mut members);
     let mut checks = Checks::default();
     let mut take = |name: &str, checks: &mut Checks| match members.remove(name) {
         None | Some(Value::Null) => None,
@@ -169,7 +170,7 @@ fn read(line: u64, text: &[u8], now: Millis) -> Result<NewKey, Vec<FieldError>> 
     let environment = key.environment(&mut checks);
     let (_, patch) = key.split();
     let mut settings = input::fresh_settings();
-    patch.apply(&mut checks, &mut settings, now);
+    patch.apply(&mut checks, &mut settings, now, 0);
     settings.expires_at = expires_at.map(|t| t.0).or(settings.expires_at);
     let errors = errors_of(checks);
     match hash.flatten() {
@@ -183,6 +184,16 @@ fn read(line: u64, text: &[u8], now: Millis) -> Result<NewKey, Vec<FieldError>> 
             created_at: created_at.map(|t| t.0),
         }),
         _ => Err(errors),
+    }
+}
+
+/// An export tells what a key was given; what is left of it, only the edges of where it came from know. So it starts over.
+fn restart_credits(members: &mut Map<String, Value>) {
+    if let Some(Value::Object(credits)) = members.get_mut("credits")
+        && let Some(granted) = credits.remove("granted")
+    {
+        credits.remove("setAt");
+        credits.insert("remaining".to_owned(), granted);
     }
 }
 

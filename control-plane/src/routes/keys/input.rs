@@ -7,13 +7,16 @@ use shared::ip::IpRange;
 use shared::origin::OriginPattern;
 use shared::permission::Permission;
 use shared::preset::{PRESETS, Preset};
-use shared::record::{Enforcement, RateLimits};
+use shared::record::{Enforcement, MAX_ID, RateLimits};
 use shared::resource::ResourceScope;
 use utoipa::ToSchema;
 
+use super::credits::CreditsInput;
 use crate::environment::{self, Environment};
 use crate::http::body::{given, nullable};
-use crate::openapi::names::{AccountId, Ips, Metadata, Name, Origins, Permissions, Resources};
+use crate::openapi::names::{
+    AccountId, IdentityId, Ips, Metadata, Name, Origins, Permissions, Resources,
+};
 use crate::openapi::schema::schema;
 use crate::store::keys::KeySettings;
 use crate::timestamp::Timestamp;
@@ -23,7 +26,8 @@ const MAX_OWNER: usize = 64;
 /// As JSON, in bytes.
 const MAX_METADATA: usize = 8 * 1024;
 const DEFAULT_PER_MINUTE: u32 = 60;
-const MAX_LIMIT: u32 = 1_000_000_000;
+/// The highest limit, in cost units.
+pub const MAX_LIMIT: u32 = 1_000_000_000;
 const DAY: Millis = 24 * 60 * 60 * 1000;
 const ENFORCEMENTS: [(&str, Enforcement); 2] = [
     ("leased", Enforcement::Leased),
@@ -71,6 +75,13 @@ pub struct CreateKey {
     #[schema(value_type = Permissions)]
     #[serde(default, deserialize_with = "given")]
     permissions: Option<Vec<String>>,
+    /// An identity of the key's account, whose limits it shares.
+    #[schema(value_type = Option<IdentityId>)]
+    #[serde(default)]
+    identity_id: Option<String>,
+    /// What it may spend in all; `null`: not limited.
+    #[serde(default)]
+    credits: Option<CreditsInput>,
     /// Which resources it reaches, of the kinds named here; of other kinds all.
     #[schema(value_type = Resources)]
     #[serde(default, deserialize_with = "given")]
@@ -120,6 +131,14 @@ pub struct PatchKey {
     #[schema(value_type = Permissions)]
     #[serde(default, deserialize_with = "given")]
     permissions: Option<Vec<String>>,
+    /// An identity of the key's account, whose limits it shares.
+    #[schema(value_type = Option<IdentityId>)]
+    #[serde(default, deserialize_with = "nullable")]
+    identity_id: Option<Option<String>>,
+    /// What it may spend in all; `null`: not limited. What is left out of it stays as it is.
+    #[schema(value_type = Option<CreditsInput>)]
+    #[serde(default, deserialize_with = "nullable")]
+    credits: Option<Option<CreditsInput>>,
     /// Which resources it reaches, of the kinds named here; of other kinds all.
     #[schema(value_type = Resources)]
     #[serde(default, deserialize_with = "given")]
@@ -182,6 +201,8 @@ pub fn fresh_settings() -> KeySettings {
         name: String::new(),
         owner_id: None,
         permissions: Vec::new(),
+        identity_id: None,
+        credits: None,
         resources: Vec::new(),
         allowed_origins: Vec::new(),
         allow_missing_origin: false,
@@ -211,6 +232,8 @@ impl CreateKey {
             name: Some(self.name),
             owner_id: Some(self.owner_id),
             permissions: self.permissions,
+            identity_id: Some(self.identity_id),
+            credits: Some(self.credits),
             resources: self.resources,
             allowed_origins: self.allowed_origins,
             allow_missing_origin: self.allow_missing_origin,
@@ -226,8 +249,14 @@ impl CreateKey {
 }
 
 impl PatchKey {
-    /// Checks what is given and sets it.
-    pub fn apply(self, checks: &mut Checks, settings: &mut KeySettings, now: Millis) {
+    /// Checks what is given and sets it. `last_version` is the key's before the change; 0: it is new.
+    pub fn apply(
+        self,
+        checks: &mut Checks,
+        settings: &mut KeySettings,
+        now: Millis,
+        last_version: u64,
+    ) {
         if let Some(name) = self.name {
             settings.name = checks.text("name", &name, MAX_NAME);
         }
@@ -236,6 +265,14 @@ impl PatchKey {
         }
         if let Some(texts) = self.permissions {
             settings.permissions = checks.list("permissions", &texts, Permission::parse);
+        }
+        if let Some(identity) = self.identity_id {
+            settings.identity_id = identity.map(|id| checks.text("identityId", &id, MAX_ID));
+        }
+        match self.credits {
+            None => {}
+            Some(None) => settings.credits = None,
+            Some(Some(input)) => input.apply(checks, &mut settings.credits, now, last_version),
         }
         if let Some(texts) = self.resources {
             settings.resources = checks.list("resources", &texts, ResourceScope::parse);
@@ -314,7 +351,8 @@ pub fn check_expiry(
     }
 }
 
-fn check_metadata(checks: &mut Checks, metadata: Map<String, Value>) -> Map<String, Value> {
+/// Metadata, if it is not too large.
+pub fn check_metadata(checks: &mut Checks, metadata: Map<String, Value>) -> Map<String, Value> {
     let size = serde_json::to_string(&metadata).map_or(usize::MAX, |text| text.len());
     if size > MAX_METADATA {
         checks.fail("metadata", format!("at most {MAX_METADATA} bytes as JSON"));

@@ -11,13 +11,14 @@ use shared::resource::ResourceScope;
 use shared::token::{MAX_TOKEN, Token};
 use utoipa::ToSchema;
 
+use super::credits::CreditsView;
 use super::input::{EnforcementName, Limit, OwnerId};
 use crate::audit::{Audited, Target};
 use crate::environment::EnvironmentName;
 use crate::http::body::Changed;
 use crate::http::shown_once::ShownOnce;
 use crate::openapi::names::{
-    AccountId, Ips, KeyId, Metadata, Name, Origins, Permissions, Resources, Version,
+    AccountId, IdentityId, Ips, KeyId, Metadata, Name, Origins, Permissions, Resources, Version,
 };
 use crate::openapi::schema::schema;
 use crate::store::key_list::KeyStatus;
@@ -61,6 +62,9 @@ pub struct KeyView {
     account_id: String,
     #[schema(required, value_type = Option<OwnerId>)]
     owner_id: Option<String>,
+    /// The identity whose limits it shares.
+    #[schema(required, value_type = Option<IdentityId>)]
+    identity_id: Option<String>,
     #[schema(value_type = EnvironmentName)]
     environment: String,
     #[schema(value_type = Status)]
@@ -88,6 +92,9 @@ pub struct KeyView {
     allowed_ips: Vec<IpRange>,
     #[schema(value_type = LimitsSchema)]
     rate_limits: RateLimits,
+    /// What it may spend in all; `null`: not limited.
+    #[schema(required)]
+    credits: Option<CreditsView>,
     #[schema(value_type = EnforcementName)]
     enforcement: Enforcement,
     /// When it ends; `null`: never.
@@ -160,6 +167,7 @@ impl KeyView {
             name: settings.name,
             account_id: key.account_id,
             owner_id: settings.owner_id,
+            identity_id: settings.identity_id,
             environment: key.environment.name,
             status: status.name(),
             start: key.hints.start,
@@ -171,6 +179,7 @@ impl KeyView {
             allow_missing_origin: settings.allow_missing_origin,
             allowed_ips: settings.allowed_ips,
             rate_limits: settings.limits,
+            credits: settings.credits.map(CreditsView::of),
             enforcement: settings.enforcement,
             expires_at: settings.expires_at.map(Timestamp),
             created_at: Timestamp(key.created_at),

@@ -224,6 +224,12 @@ impl App {
         text(&made["account"]["id"])
     }
 
+    /// Makes an identity; gives its id.
+    pub async fn identity(&self, body: Value) -> String {
+        let made = self.post("/v1/identities", body).await.expect(201);
+        text(&made["identity"]["id"])
+    }
+
     /// Invites a member, to the root account unless the body says otherwise; gives the id.
     pub async fn member(&self, email: &str, role: &str, account: Option<&str>) -> String {
         let mut body = json!({"email": email, "name": email, "role": role});
