@@ -91,8 +91,7 @@ pub struct RemoteAlone<C: Args> {
     command: C,
 }
 
-const EXIT_CODES: &str =
-    "Exit code: 0 done, 1 refused by the server, 2 wrong usage, 3 the server can't be reached.";
+const EXIT_CODES: &str = "Exit code: 0 done, 1 refused by the server, 2 wrong usage, 3 the server can't be reached or its answer breaks off.";
 
 /// What a command does once it is known whom to ask.
 trait Run {

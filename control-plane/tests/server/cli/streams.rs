@@ -20,7 +20,8 @@ use super::{Desk, Run, Shell};
 
 fn line(number: usize) -> String {
     let hash = KeyHash::of(&format!("old token {number}")).to_hex();
-    json!({"hash": hash, "name": format!("Old key {number}")}).to_string()
+    let name = format!("Old key {number}");
+    json!({"hash": hash, "name": name, "start": "old_", "last8": "87654321"}).to_string()
 }
 
 fn lines(text: &str) -> Vec<Value> {
