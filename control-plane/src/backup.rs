@@ -16,12 +16,13 @@ use crate::store::{Store, from_db, query, sqlite_file, to_db};
 /// milliseconds, only while more than a thousand changes a second are made; this many changes ahead they never are.
 const AHEAD: u64 = 24 * 60 * 60 * 1000;
 /// Whatever an edge holds by version.
-const VERSIONED: [&str; 5] = [
+const VERSIONED: [&str; 6] = [
     "update accounts set version = $1",
     "update apis set version = $1",
     "update keys set version = $1",
     "update roles set version = $1",
     "update members set version = $1",
+    "update lost_records set version = $1",
 ];
 
 /// Writes the database as it is at one moment into a new file, which only this user can read. The server goes on meanwhile.

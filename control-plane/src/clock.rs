@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use shared::Millis;
 
 /// Tells the time.
-pub trait Clock: Send + Sync + 'static {
+pub trait Clock: std::fmt::Debug + Send + Sync + 'static {
     /// Milliseconds since the Unix epoch.
     fn now(&self) -> Millis;
 }

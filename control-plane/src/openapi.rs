@@ -121,6 +121,7 @@ impl Default for Routes {
         (name = "Imports", description = "Keys that were made elsewhere, in and out in bulk."),
         (name = "Leaks", description = "Tokens that were found in public."),
         (name = "Audit log", description = "Who did what, when and from where."),
+        (name = "Sync", description = "The edges: how far each has come, and whether it holds what it should."),
         (name = "Edge", description = "What the edges send."),
         (name = "Server", description = "Whether the server lives and can serve, and this documentation."),
     ),

@@ -50,6 +50,7 @@ mod members;
 mod metrics;
 mod presets;
 mod roles;
+mod sync;
 
 use std::time::Duration;
 
@@ -120,6 +121,7 @@ fn routes() -> Routes {
         .merge(audit_log::router())
         .merge(explain::router())
         .merge(leaks::router())
+        .merge(sync::router())
         .merge(imports::router())
         .merge(edge_usage::router());
     Routes::new()

@@ -79,6 +79,16 @@ impl AppState {
         self.0.clock.now()
     }
 
+    /// Tells the time.
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.0.clock
+    }
+
+    /// Delivery to the edges.
+    pub fn propagation(&self) -> &Propagation {
+        &self.0.propagation
+    }
+
     /// Signs the tags of new tokens.
     pub fn tag_secret(&self) -> &Secret {
         &self.0.tag_secret
@@ -150,6 +160,7 @@ impl AppState {
     /// # Errors
     /// When the commit fails. The change is then not made.
     pub async fn settle(&self, change: Change, act: Act) -> anyhow::Result<bool> {
+        self.0.propagation.announce(change.reach());
         let committed = change.commit(act).await?;
         Ok(self.0.propagation.settle(committed).await)
     }

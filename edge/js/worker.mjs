@@ -4,6 +4,7 @@ import { DurableObject } from "cloudflare:workers";
 import module from "./keyward_edge_bg.wasm";
 import { Gate, GuardCore, initSync, __wbg_reset_state } from "./keyward_edge.js";
 import { answer, forward } from "./proxy.mjs";
+import { held } from "./state.mjs";
 
 const GUARD_TIMEOUT_MS = 5000;
 // A push writes to KV before it is answered.
@@ -44,9 +45,13 @@ addEventListener("error", (event) => {
   if (event.error instanceof WebAssembly.RuntimeError) recover(event.error);
 });
 
+// The plan that answers a signed question to a guard, but for what the guard says.
+const ASK = '{"ask":"guard"}';
+
 let gate;
+let host;
 function theGate(env) {
-  gate ??= new Gate(env, new Host(env), crypto.randomUUID(), crypto.getRandomValues(new Uint8Array(16)));
+  gate ??= new Gate(env, (host = new Host(env)), crypto.randomUUID(), crypto.getRandomValues(new Uint8Array(16)));
   return gate;
 }
 
@@ -130,8 +135,7 @@ function carryOut(plan, facts, request, gate, ctx) {
     case "forward":
       return forward(request, steps, gate, ctx, workAfter);
     default:
-      return control(request, facts, gate).then((plan) => {
-        const steps = plan.split("\n");
+      return control(request, facts, gate).then((steps) => {
         if (steps[0] === "1") workAfter(gate, ctx);
         return answer(steps);
       }).catch(failed);
@@ -143,7 +147,7 @@ function workAfter(gate, ctx) {
   if (work) ctx.waitUntil(work);
 }
 
-// `/.keyward/…`: health, verify with a body, push, state.
+// `/.keyward/…`: health, verify with a body, push, state. Gives the steps of a plan.
 async function control(request, facts, gate) {
   const body = await bounded(request);
   const { headers } = request;
@@ -156,7 +160,12 @@ async function control(request, facts, gate) {
     headers.get("webhook-signature") ?? undefined,
     Date.now(),
   );
-  return within(DECISION_TIMEOUT_MS, planned);
+  const steps = (await within(DECISION_TIMEOUT_MS, planned)).split("\n");
+  if (steps[3] === ASK) {
+    const [name, ...question] = new TextDecoder().decode(body).split("\n");
+    steps[3] = JSON.stringify({ rows: await host.guard(name, "state", question) });
+  }
+  return steps;
 }
 
 // The body, or undefined when it is over the bound. One that breaks off is as good as none: no signature
@@ -258,6 +267,12 @@ export class Guard extends DurableObject {
     if (failed) throw failed.reason;
     this.#run((core) => core.pushed());
     return result;
+  }
+
+  // Tells the control plane what is held.
+  state(question) {
+    this.#run(() => {});
+    return held(this.ctx.storage.sql, question, (name) => within(KV_TIMEOUT_MS, this.env.KV.get(name, "json")));
   }
 
   async #schedule() {

@@ -5,11 +5,12 @@
 use serde::Serialize;
 
 use crate::Millis;
-use crate::account::AccountRecord;
+use crate::account::{AccountRecord, guard_name};
 use crate::ledger::Standing;
 use crate::policy::Policy;
 use crate::read::Members;
 use crate::record::{KeyRecord, Record};
+use crate::text;
 use crate::token::KeyHash;
 use crate::usage::UsageRow;
 use crate::wire;
@@ -338,6 +339,73 @@ impl GuardPushAnswer {
 }
 
 wire!(GuardPushAnswer: Self::from_members, Self::put_members);
+
+/// Control plane → guard, through a gate: a question about what is held, so that it can be compared. Signed as a push is.
+///
+/// Lines, and so is the answer: few bytes of code at the edge, in `edge/js/state.mjs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StateAsk<'a> {
+    /// For each kind, and each beginning of `length` characters of the ids: the kind, the beginning, how many records there
+    /// are, the sum of `version % 2147483629`, and the highest version. A version is hardly ever that of two records, so one
+    /// that differs shows in the sum; that two differ and keep it has a chance of about 1 in 2³¹. With a `length` that no id
+    /// has each record is told by itself.
+    Records {
+        /// The account whose guard is asked.
+        account: &'a str,
+        /// The kind of record; empty: all kinds.
+        kind: &'a str,
+        /// What the ids begin with.
+        from: &'a str,
+        /// See above.
+        length: u32,
+    },
+    /// Of at most `limit` of the names in KV after `after`: the last name, its record's id and version, and then the same of
+    /// those of which KV has an older version, or nothing.
+    Names {
+        /// The account whose guard is asked.
+        account: &'a str,
+        /// What KV's names begin with.
+        prefix: &'a str,
+        /// The kind of record.
+        kind: &'a str,
+        /// The name after which to begin, without the prefix.
+        after: &'a str,
+        /// How many at most.
+        limit: u32,
+    },
+}
+
+impl StateAsk<'_> {
+    /// As it is sent; `None` when that is no account.
+    pub fn to_lines(&self) -> Option<String> {
+        // Behind every character that an id has.
+        const LAST: &str = "~";
+        Some(match *self {
+            Self::Records {
+                account,
+                kind,
+                from,
+                length,
+            } => {
+                let last_kind = if kind.is_empty() { LAST } else { kind };
+                let last = text::join(&[from, LAST], "");
+                let guard = guard_name(account)?;
+                let length = length.to_string();
+                text::join(&[&guard, "", &length, kind, from, last_kind, &last], "\n")
+            }
+            Self::Names {
+                account,
+                prefix,
+                kind,
+                after,
+                limit,
+            } => {
+                let (guard, limit) = (guard_name(account)?, limit.to_string());
+                text::join(&[&guard, prefix, kind, after, &limit], "\n")
+            }
+        })
+    }
+}
 
 /// Guard → control plane: usage, in batches that count up. Applied once for each guard and `seq`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -27,6 +27,7 @@ use crate::routes::keys::owner;
 use crate::state::AppState;
 use crate::store::imports::{self, Import, ImportState, Refusal, Tally};
 use crate::store::keys::{self, Key};
+use crate::store::outbox::Lane;
 use crate::store::{Change, accounts};
 use crate::timestamp::Timestamp;
 use crate::validate::Checks;
@@ -316,7 +317,7 @@ async fn add(
     keys::insert(change.conn(), &key).await?;
     keys::set_credential(change.conn(), &key.id, &new.hash, None).await?;
     imports::came_from(change.conn(), &import.id, &key.id, new.line).await?;
-    change.publish_key(&key).await?;
+    change.publish_key_in(Lane::Bulk, &key).await?;
     Ok(())
 }
 

@@ -8,8 +8,9 @@ use crate::store::accounts::{self, Account};
 use crate::store::apis::Api;
 use crate::store::keys::{self, Key};
 use crate::store::members::Member;
+use crate::store::outbox::{Lane, Marks};
 use crate::store::roles::Role;
-use crate::store::{Conn, Store, Tx, audit, from_db, outbox, query, to_db};
+use crate::store::{Conn, Store, Tx, audit, from_db, outbox, query, signal, to_db};
 
 /// A transaction under way. Dropped without [`Change::commit`], it changes nothing; and a commit needs an act, so nothing
 /// is changed without an entry in the audit log.
@@ -26,14 +27,14 @@ pub struct Change {
     written: u64,
     /// The next version.
     next: u64,
-    /// The version of the last record that was put on its way; 0: none.
-    seq: u64,
+    /// The versions of the last records that were put on their way; 0: none.
+    seq: Marks,
 }
 
-/// The sequence number of a committed change: an edge that has come so far has all of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// The sequence numbers of a committed change: an edge that has come so far has all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub struct Committed(pub u64);
+pub struct Committed(pub Marks);
 
 impl Change {
     /// Begins. Changes happen one after the other, so what is read through [`Change::conn`] holds until the commit.
@@ -57,8 +58,13 @@ impl Change {
             now,
             written: counter,
             next: counter,
-            seq: 0,
+            seq: Marks::default(),
         })
+    }
+
+    /// How far edges come that have what was published so far.
+    pub fn reach(&self) -> Marks {
+        self.seq
     }
 
     /// A version for a record: higher than any before.
@@ -66,6 +72,11 @@ impl Change {
         let version = self.next;
         self.next += 1;
         version
+    }
+
+    /// Makes all versions to come higher than one that an edge has.
+    pub fn rise_above(&mut self, version: u64) {
+        self.next = self.next.max(version.saturating_add(1));
     }
 
     /// The connection, for reading and writing rows.
@@ -107,10 +118,7 @@ impl Change {
     /// # Errors
     /// When rows can't be read or written.
     pub async fn publish_key(&mut self, key: &Key) -> sqlx::Result<()> {
-        let ancestors = accounts::ancestors(&mut self.tx, &key.account_id).await?;
-        let credentials = keys::credentials(&mut self.tx, &key.id).await?;
-        self.publish(&Record::Key(key.record(ancestors, credentials)))
-            .await
+        self.publish_key_in(Lane::Urgent, key).await
     }
 
     /// Puts a member, as it is now, on its way to every edge: one record, however many keys the member owns.
@@ -132,9 +140,32 @@ impl Change {
         self.publish(&Record::Role(role.record(ancestors))).await
     }
 
-    async fn publish(&mut self, record: &Record) -> sqlx::Result<()> {
-        self.seq = record.version();
-        outbox::append(&mut self.tx, record, self.now).await
+    /// As [`Change::publish_key`], in a lane: one of very many new keys must not hold up anything else.
+    ///
+    /// # Errors
+    /// When rows can't be read or written.
+    pub async fn publish_key_in(&mut self, lane: Lane, key: &Key) -> sqlx::Result<()> {
+        let ancestors = accounts::ancestors(&mut self.tx, &key.account_id).await?;
+        let credentials = keys::credentials(&mut self.tx, &key.id).await?;
+        let record = Record::Key(key.record(ancestors, credentials));
+        self.publish_in(lane, &record).await
+    }
+
+    /// Puts a record on its way to every edge. Its version must be of this change.
+    ///
+    /// # Errors
+    /// When rows can't be written.
+    pub async fn publish(&mut self, record: &Record) -> sqlx::Result<()> {
+        self.publish_in(Lane::Urgent, record).await
+    }
+
+    /// As [`Change::publish`], in a lane.
+    ///
+    /// # Errors
+    /// When rows can't be written.
+    pub async fn publish_in(&mut self, lane: Lane, record: &Record) -> sqlx::Result<()> {
+        self.seq.raise(lane, record.version());
+        outbox::append(&mut self.tx, lane, record, self.now).await
     }
 
     /// Notes an act, beside the one that [`Change::commit`] is told of.
@@ -157,6 +188,9 @@ impl Change {
                 .bind(to_db(last))
                 .execute(&mut self.tx)
                 .await?;
+        }
+        if self.seq != Marks::default() {
+            signal::committed(&mut self.tx).await?;
         }
         self.tx.commit().await?;
         Ok(Committed(self.seq))

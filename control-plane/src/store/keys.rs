@@ -1,5 +1,7 @@
 //! Keys and the hashes of their tokens.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 use shared::Millis;
 use shared::ip::IpRange;
@@ -418,17 +420,44 @@ pub async fn credentials(conn: &mut Conn, key_id: &str) -> sqlx::Result<Vec<Cred
     .fetch_all(conn)
     .await?;
     rows.into_iter()
-        .map(|(hash, not_after)| {
-            let hash = KeyHash::from_hex(&hash).ok_or_else(|| sqlx::Error::ColumnDecode {
-                index: "hash".to_owned(),
-                source: "not 64 hex digits".into(),
-            })?;
-            Ok(Credential {
-                hash,
-                not_after: time_from_db(not_after),
-            })
-        })
+        .map(|(hash, not_after)| credential(&hash, not_after))
         .collect()
+}
+
+/// The hashes of the tokens of all keys after one id and up to another, by key, the current one first.
+///
+/// # Errors
+/// When the rows can't be read.
+pub async fn credentials_between(
+    conn: &mut Conn,
+    after: &str,
+    last: &str,
+) -> sqlx::Result<HashMap<String, Vec<Credential>>> {
+    let rows: Vec<(String, String, Option<i64>)> = query(
+        "select key_id, hash, not_after from key_hashes where key_id > $1 and key_id <= $2
+         order by key_id, case when not_after is null then 0 else 1 end, not_after desc",
+    )
+    .bind(after)
+    .bind(last)
+    .fetch_all(conn)
+    .await?;
+    let mut by_key: HashMap<String, Vec<Credential>> = HashMap::new();
+    for (key, hash, not_after) in rows {
+        let of_key = by_key.entry(key).or_default();
+        of_key.push(credential(&hash, not_after)?);
+    }
+    Ok(by_key)
+}
+
+fn credential(hash: &str, not_after: Option<i64>) -> sqlx::Result<Credential> {
+    let hash = KeyHash::from_hex(hash).ok_or_else(|| sqlx::Error::ColumnDecode {
+        index: "hash".to_owned(),
+        source: "not 64 hex digits".into(),
+    })?;
+    Ok(Credential {
+        hash,
+        not_after: time_from_db(not_after),
+    })
 }
 
 /// Makes `hash` the current token of a key. The one that was current works until `old_ends`, or no longer at all;

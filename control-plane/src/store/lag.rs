@@ -24,7 +24,8 @@ pub struct Lag {
 pub async fn all(conn: &mut Conn) -> sqlx::Result<Vec<Lag>> {
     let rows: Vec<(String, i64, Option<i64>, Option<String>)> = query(
         "select t.url, count(o.seq), min(o.created_at), min(t.snapshot_kind)
-         from edge_targets t left join outbox o on o.seq > t.delivered_seq
+         from edge_targets t left join outbox o
+           on (o.lane = 0 and o.seq > t.delivered_seq) or (o.lane = 1 and o.seq > t.delivered_bulk)
          group by t.url order by t.url",
     )
     .fetch_all(conn)

@@ -1,9 +1,65 @@
-//! Changes on their way to the edges, in the order of their commits: each under its record's version.
+//! Changes on their way to the edges, in two lanes, each in the order of its commits: every change under its record's version.
+//!
+//! Lanes overtake each other. That is safe, since an edge takes a record only if its version is newer than what it has.
 
 use shared::Millis;
 use shared::record::Record;
 
 use crate::store::{Conn, from_db, query, to_db, to_json};
+
+/// How urgent a change is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// What an admin did to single records: it waits for nothing of the other lane.
+    Urgent,
+    /// Records that come by the thousands: imports.
+    Bulk,
+}
+
+impl Lane {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Urgent, Self::Bulk];
+
+    fn number(self) -> i64 {
+        match self {
+            Self::Urgent => 0,
+            Self::Bulk => 1,
+        }
+    }
+}
+
+/// A sequence number in each lane: how far an edge has come, or must have come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// In the urgent lane.
+    pub urgent: u64,
+    /// In the bulk lane.
+    pub bulk: u64,
+}
+
+impl Marks {
+    /// The number of a lane.
+    pub fn of(self, lane: Lane) -> u64 {
+        match lane {
+            Lane::Urgent => self.urgent,
+            Lane::Bulk => self.bulk,
+        }
+    }
+
+    /// Sets the number of a lane, unless it is higher.
+    pub fn raise(&mut self, lane: Lane, seq: u64) {
+        let mark = match lane {
+            Lane::Urgent => &mut self.urgent,
+            Lane::Bulk => &mut self.bulk,
+        };
+        *mark = seq.max(*mark);
+    }
+
+    /// Whether an edge that has come so far has all up to `wanted`.
+    pub fn reach(self, wanted: Self) -> bool {
+        Lane::ALL.iter().all(|l| self.of(*l) >= wanted.of(*l))
+    }
+}
 
 /// A record on its way.
 #[derive(Debug, Clone)]
@@ -14,16 +70,26 @@ pub struct Entry {
     pub record: String,
 }
 
+/// What waits in a lane.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// How many records.
+    pub records: u64,
+    /// When the oldest was put on its way.
+    pub since: Option<Millis>,
+}
+
 /// Adds a record under its version. Without any edge nothing is kept: one that comes later is given every record at first.
 ///
 /// # Errors
 /// When the row can't be written.
-pub async fn append(conn: &mut Conn, record: &Record, now: Millis) -> sqlx::Result<()> {
+pub async fn append(conn: &mut Conn, lane: Lane, record: &Record, now: Millis) -> sqlx::Result<()> {
     query(
-        "insert into outbox (seq, record, created_at)
-         select $1, $2, $3 where exists (select 1 from edge_targets)",
+        "insert into outbox (seq, lane, record, created_at)
+         select $1, $2, $3, $4 where exists (select 1 from edge_targets)",
     )
     .bind(to_db(record.version()))
+    .bind(lane.number())
     .bind(to_json(record)?)
     .bind(to_db(now))
     .execute(conn)
@@ -31,13 +97,14 @@ pub async fn append(conn: &mut Conn, record: &Record, now: Millis) -> sqlx::Resu
     Ok(())
 }
 
-/// The entries after `seq`, in order.
+/// The entries of a lane after `seq`, in order.
 ///
 /// # Errors
 /// When the rows can't be read.
-pub async fn after(conn: &mut Conn, seq: u64, limit: u32) -> sqlx::Result<Vec<Entry>> {
+pub async fn after(conn: &mut Conn, lane: Lane, seq: u64, limit: u32) -> sqlx::Result<Vec<Entry>> {
     let rows: Vec<(i64, String)> =
-        query("select seq, record from outbox where seq > $1 order by seq limit $2")
+        query("select seq, record from outbox where lane = $1 and seq > $2 order by seq limit $3")
+            .bind(lane.number())
             .bind(to_db(seq))
             .bind(i64::from(limit))
             .fetch_all(conn)
@@ -51,17 +118,49 @@ pub async fn after(conn: &mut Conn, seq: u64, limit: u32) -> sqlx::Result<Vec<En
         .collect())
 }
 
-/// Forgets what every edge has.
+/// What waits in a lane after `seq`.
+///
+/// # Errors
+/// When the rows can't be read.
+pub async fn waiting(conn: &mut Conn, lane: Lane, seq: u64) -> sqlx::Result<Waiting> {
+    let records: i64 =
+        query("select cast(count(*) as bigint) from outbox where lane = $1 and seq > $2")
+            .bind(lane.number())
+            .bind(to_db(seq))
+            .fetch_one(conn)
+            .await?;
+    let since: Option<i64> =
+        query("select created_at from outbox where lane = $1 and seq > $2 order by seq limit 1")
+            .bind(lane.number())
+            .bind(to_db(seq))
+            .fetch_optional(conn)
+            .await?;
+    Ok(Waiting {
+        records: from_db(records),
+        since: since.map(from_db),
+    })
+}
+
+/// Forgets what every edge has of a lane.
 ///
 /// # Errors
 /// When the rows can't be deleted.
-pub async fn prune(conn: &mut Conn) -> sqlx::Result<()> {
+pub async fn prune(conn: &mut Conn, lane: Lane) -> sqlx::Result<()> {
     // Without any edge the minimum is null, and then nobody waits for anything.
-    query(
-        "delete from outbox
-         where seq <= coalesce((select min(delivered_seq) from edge_targets), seq)",
-    )
-    .execute(conn)
-    .await?;
+    let statement = match lane {
+        Lane::Urgent => query(
+            "delete from outbox where lane = $1
+             and seq <= coalesce((select min(delivered_seq) from edge_targets), $2)",
+        ),
+        Lane::Bulk => query(
+            "delete from outbox where lane = $1
+             and seq <= coalesce((select min(delivered_bulk) from edge_targets), $2)",
+        ),
+    };
+    statement
+        .bind(lane.number())
+        .bind(i64::MAX)
+        .execute(conn)
+        .await?;
     Ok(())
 }

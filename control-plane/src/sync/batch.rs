@@ -2,8 +2,6 @@
 
 use shared::message::MAX_PUSH_BYTES;
 
-/// The most records in one push of ours.
-pub const MAX_RECORDS: u32 = 100;
 const OPEN: &str = r#"{"records":["#;
 const CLOSE: &str = "]}";
 

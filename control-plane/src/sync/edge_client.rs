@@ -1,4 +1,4 @@
-//! Speaks to one edge: signed pushes.
+//! Speaks to one edge: signed pushes, and questions about what it holds.
 
 use std::time::Duration;
 
@@ -6,7 +6,8 @@ use anyhow::Context;
 use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode, Url, header};
-use shared::message::PushReceipt;
+use serde::Deserialize;
+use shared::message::{PushReceipt, StateAsk};
 use shared::secret::Secret;
 use shared::{Millis, base62, webhook};
 
@@ -20,6 +21,10 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const PROBE: Duration = Duration::from_secs(5);
 /// A receipt is two numbers.
 const MAX_RECEIPT: usize = 64 * 1024;
+/// How long an edge may take to say what it holds.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A guard tells at most 2 MB, the longest text of its storage.
+const MAX_STATE: usize = 4 * 1024 * 1024;
 
 /// Why a push was not taken. It is tried again in every case.
 #[derive(Debug, thiserror::Error)]
@@ -31,9 +36,9 @@ pub enum PushError {
     #[error("the edge answered {0}")]
     Busy(StatusCode),
     /// An answer that another attempt will hardly change: the push itself is refused.
-    #[error("the edge refuses the push with {0}")]
+    #[error("the edge refuses with {0}")]
     Refused(StatusCode),
-    /// 200, but with something else than a receipt: it is not an edge.
+    /// 200, but with something else than what was asked for: it is not an edge.
     #[error("the answer is not a receipt")]
     Receipt,
     /// The database, or the system's randomness.
@@ -60,6 +65,7 @@ pub struct EdgeClient {
     http: Client,
     target: String,
     push: Url,
+    state: Url,
     secret: Secret,
 }
 
@@ -71,8 +77,8 @@ impl EdgeClient {
     pub fn new(target: &str, secret: Secret) -> anyhow::Result<Self> {
         let push = Url::parse(&format!("{target}/.keyward/push"))
             .with_context(|| format!("{target} is not a URL"))?;
+        let state = push.join("state").context("no address to ask at")?;
         let mut builder = Client::builder()
-            .timeout(TIMEOUT)
             // A signed push is for this address and no other.
             .redirect(Policy::none())
             .user_agent(concat!("keyward/", env!("CARGO_PKG_VERSION")));
@@ -83,6 +89,7 @@ impl EdgeClient {
             http: builder.build().context("no HTTP client can be made")?,
             target: target.to_owned(),
             push,
+            state,
             secret,
         })
     }
@@ -102,6 +109,38 @@ impl EdgeClient {
     /// # Errors
     /// [`PushError`]; the edge may have taken the push all the same.
     pub async fn push(&self, body: Vec<u8>, now: Millis) -> Result<PushReceipt, PushError> {
+        let answer = self
+            .send(&self.push, body, TIMEOUT, MAX_RECEIPT, now)
+            .await?;
+        serde_json::from_slice(&answer).map_err(|_| PushError::Receipt)
+    }
+
+    /// Asks what a guard holds: lines.
+    ///
+    /// # Errors
+    /// [`PushError`].
+    pub async fn ask(&self, ask: StateAsk<'_>, now: Millis) -> Result<String, PushError> {
+        #[derive(Deserialize)]
+        struct State {
+            rows: String,
+        }
+        let lines = ask.to_lines().context("no account to ask about")?;
+        let body = lines.into_bytes();
+        let answer = self
+            .send(&self.state, body, PATIENCE, MAX_STATE, now)
+            .await?;
+        let state: State = serde_json::from_slice(&answer).map_err(|_| PushError::Receipt)?;
+        Ok(state.rows)
+    }
+
+    async fn send(
+        &self,
+        url: &Url,
+        body: Vec<u8>,
+        within: Duration,
+        most: usize,
+        now: Millis,
+    ) -> Result<Vec<u8>, PushError> {
         let id = format!(
             "msg_{}",
             base62::from_entropy(entropy::draw()?.as_slice(), 24)
@@ -112,7 +151,8 @@ impl EdgeClient {
         tracing_export::inject(&mut trace);
         let response = self
             .http
-            .post(self.push.clone())
+            .post(url.clone())
+            .timeout(within)
             .headers(trace)
             .header(header::CONTENT_TYPE, "application/json")
             .header(webhook::ID_HEADER, id)
@@ -123,22 +163,22 @@ impl EdgeClient {
             .await
             .map_err(unreachable)?;
         match response.status() {
-            StatusCode::OK => receipt(response).await,
+            StatusCode::OK => read(response, most).await,
             status if is_final(status) => Err(PushError::Refused(status)),
             status => Err(PushError::Busy(status)),
         }
     }
 }
 
-async fn receipt(mut response: reqwest::Response) -> Result<PushReceipt, PushError> {
+async fn read(mut response: reqwest::Response, most: usize) -> Result<Vec<u8>, PushError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-        if body.len() + chunk.len() > MAX_RECEIPT {
+        if body.len() + chunk.len() > most {
             return Err(PushError::Receipt);
         }
         body.extend_from_slice(&chunk);
     }
-    serde_json::from_slice(&body).map_err(|_| PushError::Receipt)
+    Ok(body)
 }
 
 fn unreachable(error: reqwest::Error) -> PushError {

@@ -1,6 +1,7 @@
 //! What the edges are given.
 
 use serde_json::{Value, json};
+use shared::message::MAX_PUSH_RECORDS;
 use shared::record::{KeyState, Record};
 
 use crate::support::app::{text, version};
@@ -160,7 +161,11 @@ async fn a_new_edge_is_given_everything_tombstones_included() {
     assert_eq!(key(0).unwrap().state, KeyState::Revoked);
     assert_eq!(key(1).unwrap().state, KeyState::Deleted);
     assert_eq!(key(2).unwrap().state, KeyState::Revoked);
-    assert!(edge.seen.batches().iter().all(|size| *size <= 100));
+    let sizes = edge.seen.batches();
+    assert!(
+        sizes.iter().all(|size| *size <= MAX_PUSH_RECORDS),
+        "{sizes:?}"
+    );
     let answer = app
         .patch(&format!("/v1/keys/{}", keys[3]), json!({"name": "x"}))
         .await

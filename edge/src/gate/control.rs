@@ -116,7 +116,7 @@ impl GateCode {
         let name = path.strip_prefix(RESERVED).unwrap_or_default();
         let methods: &[&str] = match name {
             "health" => &["GET", "HEAD"],
-            "state" => &["GET"],
+            "state" => &["GET", "POST"],
             "verify" => &["GET", "HEAD", "POST"],
             "push" => &["POST"],
             _ => {
@@ -155,13 +155,19 @@ impl GateCode {
         plan
     }
 
-    /// This isolate's counters, for the control plane.
+    /// For the control plane: this isolate's counters, or, to a question in the body, that a guard is to be asked.
     fn state(&self, request: &ControlRequest) -> Plan {
         let Some(secret) = self.with(|isolate| isolate.config.push.clone()) else {
             return super::not_configured();
         };
         if let Err(refusal) = request.delivery(&secret) {
             return refusal;
+        }
+        if request.body.as_ref().is_some_and(|body| !body.is_empty()) {
+            let mut ask = Object::default();
+            // JavaScript looks for this very text.
+            ask.text("ask", "guard");
+            return ok_json(ask);
         }
         let state = self.with(|isolate| {
             let mut counters = Object::default();

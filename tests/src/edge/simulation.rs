@@ -136,6 +136,17 @@ impl Edge {
             .await;
     }
 
+    /// Removes a value from KV, as no part of Keyward would.
+    ///
+    /// # Panics
+    /// When the edge does not run.
+    pub async fn remove_from_kv(&self, name: &str) {
+        let name = name.replace('/', "%2F");
+        let url = format!("http://127.0.0.1:{}/{name}", self.kv_port);
+        let answer = self.client.delete(&url).timeout(PATIENT).send().await;
+        assert_eq!(answer.expect("the simulation answers").status(), 200);
+    }
+
     /// Everything that was ever written to KV, in order.
     ///
     /// # Panics

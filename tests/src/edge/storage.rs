@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use shared::record::RateLimits;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
 
 use super::{Edge, config};
 use crate::clock::now;
@@ -117,6 +117,37 @@ impl Edge {
             read.expect("a guard's storage can be read");
         }
         storage
+    }
+
+    /// Changes every guard's storage behind its back. The edge must not run.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub async fn meddle(&self, statement: &str) {
+        for file in self.guard_files() {
+            let options = SqliteConnectOptions::new().filename(&file);
+            let mut database = options.connect().await.expect("a guard's storage opens");
+            let done = sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
+                .execute(&mut database)
+                .await;
+            done.expect("a guard's storage can be changed");
+            database
+                .close()
+                .await
+                .expect("a guard's storage can be closed");
+        }
+    }
+
+    /// Forgets all that guards and KV have on disk. The edge must not run.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn wipe(&self) {
+        for disk in [config::GUARD_DISK, config::KV_DISK] {
+            let folder = self.folder().join(disk);
+            std::fs::remove_dir_all(&folder).expect("a disk can be removed");
+            std::fs::create_dir_all(&folder).expect("a folder can be made");
+        }
     }
 
     /// The SQLite files of the guards.

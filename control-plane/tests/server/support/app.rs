@@ -167,6 +167,17 @@ impl App {
         self.stop().await.start(edges).await
     }
 
+    /// Another server on the same database.
+    pub async fn beside(&self, edges: &[String]) -> Self {
+        let left = Stopped {
+            database: Arc::clone(&self.database),
+            admin: self.admin.clone(),
+            now: self.clock.now(),
+            wait: self.wait,
+        };
+        left.start(edges).await
+    }
+
     /// The database, beside the server.
     pub async fn store(&self) -> Store {
         self.database.store().await
@@ -281,7 +292,7 @@ impl App {
 
 /// What a server leaves behind.
 pub struct Stopped {
-    database: Arc<Database>,
+    pub database: Arc<Database>,
     admin: AdminToken,
     now: u64,
     wait: Duration,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -44,6 +45,8 @@ struct Inner {
     /// The `traceparent` of every push that had one.
     traces: Vec<String>,
     answer: Option<Refusal>,
+    /// How long a push takes.
+    slow: Duration,
 }
 
 /// How a push is answered when it is not taken.
@@ -111,6 +114,11 @@ impl Seen {
         self.0.lock().unwrap().answer = refusal;
     }
 
+    /// From now on every push takes so long.
+    pub fn slow_down(&self, slow: Duration) {
+        self.0.lock().unwrap().slow = slow;
+    }
+
     /// Every record taken, in order of arrival.
     pub fn records(&self) -> Vec<Record> {
         let inner = self.0.lock().unwrap();
@@ -162,6 +170,8 @@ impl Seen {
 }
 
 async fn push(State(seen): State<Seen>, headers: HeaderMap, body: Bytes) -> Response {
+    let slow = seen.0.lock().unwrap().slow;
+    tokio::time::sleep(slow).await;
     let silence = {
         let mut inner = seen.0.lock().unwrap();
         inner.attempts += 1;

@@ -120,6 +120,17 @@ impl Process {
         self.http.request(method, format!("{}{path}", self.base))
     }
 
+    /// SIGKILL, while others still call it.
+    pub fn strike(&self) {
+        self.signal("-KILL");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status().unwrap();
+        assert!(sent.success());
+    }
+
     /// SIGKILL.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
@@ -128,9 +139,7 @@ impl Process {
 
     /// SIGTERM; gives whether the program ended well.
     pub fn terminate(&mut self) -> bool {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
-        assert!(sent.success());
+        self.signal("-TERM");
         self.child.wait().unwrap().success()
     }
 }
