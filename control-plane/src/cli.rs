@@ -5,20 +5,29 @@
 
 mod accounts;
 mod apis;
+mod audit;
 mod client;
 mod completions;
 mod confirm;
 mod connection;
+mod explain;
+mod export;
 mod failure;
 mod find;
+mod import;
+mod input;
 mod json;
 mod keys;
 mod login;
+mod me;
+mod members;
 mod output;
 mod presets;
 mod resource;
+mod roles;
 mod settings_file;
 mod table;
+mod tokens;
 
 use std::process::ExitCode;
 
@@ -30,12 +39,28 @@ use failure::Failure;
 /// What asks a server.
 #[derive(Debug, Subcommand)]
 pub enum ClientCommand {
-    /// API keys: list, show, create, update, rotate, revoke, reactivate, delete, usage.
+    /// API keys: list, show, create, update, rotate, revoke, reactivate, delete, usage, rotation.
     Keys(Box<Remote<keys::Keys>>),
     /// Accounts: the tree of tenants.
     Accounts(Remote<accounts::Accounts>),
     /// APIs: what is guarded.
     Apis(Remote<apis::Apis>),
+    /// The people of accounts: list, show, invite, renew, update, remove.
+    Members(Remote<members::Members>),
+    /// What members and admin tokens may do.
+    Roles(Remote<roles::Roles>),
+    /// Admin tokens.
+    Tokens(Remote<tokens::Tokens>),
+    /// Who the admin token stands for, and what it may do.
+    Me(RemoteAlone<me::Me>),
+    /// What admins did: list, show, export, verify.
+    Audit(Remote<audit::Audit>),
+    /// Why a request to the edge passes or is refused, step by step.
+    Explain(RemoteAlone<explain::Explain>),
+    /// Take keys that were made elsewhere, by the hashes of their tokens.
+    Import(Box<RemoteAlone<import::Import>>),
+    /// Write every key with its hash, a line of JSON each, as `import` takes them.
+    Export(RemoteAlone<export::Export>),
     /// Limits that go by a name.
     Presets(RemoteAlone<presets::Presets>),
     /// Keep a server's address and an admin token for later calls.
@@ -66,8 +91,7 @@ pub struct RemoteAlone<C: Args> {
     command: C,
 }
 
-const EXIT_CODES: &str =
-    "Exit code: 0 done, 1 refused by the server, 2 wrong usage, 3 the server can't be reached.";
+const EXIT_CODES: &str = "Exit code: 0 done, 1 refused by the server, 2 wrong usage, 3 the server can't be reached or its answer breaks off.";
 
 /// What a command does once it is known whom to ask.
 trait Run {
@@ -80,6 +104,14 @@ pub async fn run(command: ClientCommand) -> ExitCode {
         ClientCommand::Keys(remote) => ask(&remote.connection, remote.command).await,
         ClientCommand::Accounts(remote) => ask(&remote.connection, remote.command).await,
         ClientCommand::Apis(remote) => ask(&remote.connection, remote.command).await,
+        ClientCommand::Members(remote) => ask(&remote.connection, remote.command).await,
+        ClientCommand::Roles(remote) => ask(&remote.connection, remote.command).await,
+        ClientCommand::Tokens(remote) => ask(&remote.connection, remote.command).await,
+        ClientCommand::Me(remote) => ask(&remote.connection, remote.command).await,
+        ClientCommand::Audit(remote) => ask(&remote.connection, remote.command).await,
+        ClientCommand::Explain(remote) => ask(&remote.connection, remote.command).await,
+        ClientCommand::Import(remote) => ask(&remote.connection, remote.command).await,
+        ClientCommand::Export(remote) => ask(&remote.connection, remote.command).await,
         ClientCommand::Presets(remote) => ask(&remote.connection, remote.command).await,
         ClientCommand::Login(login) => login.run().await,
         ClientCommand::Logout => login::forget(),

@@ -17,6 +17,8 @@ pub enum Failure {
     Usage(String),
     /// The server can't be reached. Exit code 3.
     Unreachable(String),
+    /// The answer is no, and it has been told. Exit code 1.
+    Told,
     /// Whoever read the output is gone and has seen enough. Exit code 0.
     Unread,
 }
@@ -28,6 +30,7 @@ impl Failure {
             Self::Refused(text) => (text, 1),
             Self::Usage(text) => (text, 2),
             Self::Unreachable(text) => (text, 3),
+            Self::Told => return ExitCode::from(1),
             Self::Unread => return ExitCode::SUCCESS,
         };
         // The code still tells, where nobody reads the text.

@@ -7,7 +7,6 @@ use serde_json::Value;
 
 use super::Run;
 use super::accounts::id_of;
-use super::client::Query;
 use super::connection::Session;
 use super::failure::Failure;
 use super::find::Care;
@@ -16,7 +15,8 @@ use super::resource::{self, Paging, Resource, Which, put, rows_of};
 use super::table::Column;
 use settings::Settings;
 
-const KEYS: Resource = Resource {
+/// Keys, as other commands refer to them.
+pub const KEYS: Resource = Resource {
     path: "keys",
     noun: "key",
     field: "key",
@@ -57,6 +57,9 @@ pub enum Keys {
     Update(Update),
     /// Give it a new token. That goes to standard output, alone.
     Rotate(Rotate),
+    /// End a rotation whose old token still works.
+    #[command(subcommand)]
+    Rotation(Rotation),
     /// Stop it; it can be reactivated.
     Revoke(Which),
     /// Let a revoked one be used again.
@@ -76,7 +79,7 @@ pub struct List {
     /// Only those of this environment.
     #[arg(long)]
     environment: Option<String>,
-    /// Only those with this status: active, revoked, expired, rate_limited.
+    /// Only those with this status: active, revoked, expired, rate_limited, deleted.
     #[arg(long)]
     status: Option<String>,
     /// Only those of this owner.
@@ -132,6 +135,15 @@ pub struct Rotate {
     grace: Option<u32>,
 }
 
+/// How a rotation ends before its grace does.
+#[derive(Debug, Subcommand)]
+pub enum Rotation {
+    /// Stop the old token now.
+    Finish(Which),
+    /// Stop the new token now and keep the old one.
+    Cancel(Which),
+}
+
 /// Options of `usage`.
 #[derive(Debug, Args)]
 pub struct Usage {
@@ -165,6 +177,7 @@ impl Run for Keys {
                 put(&mut body, "graceSeconds", rotate.grace);
                 resource::act(session, &KEYS, &id, "rotate", &body).await
             }
+            Self::Rotation(rotation) => rotation.run(session).await,
             Self::Revoke(which) => {
                 let id = which.to_change(session, &KEYS).await?;
                 let why = "Requests with it are refused from then on.";
@@ -184,21 +197,15 @@ impl Run for Keys {
 impl List {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let account = id_of(session, self.account.as_deref(), Care::Reading).await?;
-        let filters = [
+        let days = self.unused_for_days.map(|days| days.to_string());
+        let query = resource::given([
             ("account", account),
             ("environment", self.environment),
             ("status", self.status),
             ("owner", self.owner),
             ("q", self.query),
-            (
-                "unusedForDays",
-                self.unused_for_days.map(|days| days.to_string()),
-            ),
-        ];
-        let given = filters.into_iter();
-        let query = given
-            .filter_map(|(name, value)| Some((name, value?)))
-            .collect();
+            ("unusedForDays", days),
+        ]);
         resource::list(session, &KEYS, query, self.paging).await
     }
 }
@@ -215,14 +222,28 @@ impl Create {
     }
 }
 
+impl Rotation {
+    async fn run(self, session: &Session) -> Result<(), Failure> {
+        let (which, action, verb, why) = match &self {
+            Self::Finish(which) => {
+                let why = "Its old token is refused from then on.";
+                (which, "rotation/finish", "Finish the rotation of", why)
+            }
+            Self::Cancel(which) => {
+                let why = "Its new token is refused from then on.";
+                (which, "rotation/cancel", "Cancel the rotation of", why)
+            }
+        };
+        let id = which.to_change(session, &KEYS).await?;
+        resource::ask(session, &KEYS, &id, verb, why).await?;
+        resource::act(session, &KEYS, &id, action, &resource::empty()).await
+    }
+}
+
 impl Usage {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let id = self.which.to_read(session, &KEYS).await?;
-        let given = [("from", self.from), ("to", self.to), ("step", self.step)];
-        let given = given.into_iter();
-        let query: Query = given
-            .filter_map(|(name, value)| Some((name, value?)))
-            .collect();
+        let query = resource::given([("from", self.from), ("to", self.to), ("step", self.step)]);
         let usage = session
             .client
             .get(&format!("keys/{id}/usage"), &query)

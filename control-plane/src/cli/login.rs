@@ -30,7 +30,7 @@ impl Login {
     /// Asks for the token, tries it and keeps it.
     pub async fn run(self) -> Result<(), Failure> {
         let server = self.server.url()?;
-        let token = read_token()?;
+        let token = read_secret("Admin token: ")?;
         if token.expose().is_empty() {
             return Err(Failure::Usage("no token was given".to_owned()));
         }
@@ -59,14 +59,18 @@ pub fn forget() -> Result<(), Failure> {
     Ok(())
 }
 
-fn read_token() -> Result<SecretText, Failure> {
+/// A secret: typed unseen, or read from standard input.
+///
+/// # Errors
+/// When it can't be read.
+pub fn read_secret(prompt: &str) -> Result<SecretText, Failure> {
     let mut text = String::new();
     if !stdin().is_terminal() {
         stdin().take(MAX_TOKEN).read_to_string(&mut text)?;
         return Ok(SecretText::new(text));
     }
     let unseen = Unseen::begin()?;
-    write!(stderr(), "Admin token: ")?;
+    write!(stderr(), "{prompt}")?;
     stdin().read_line(&mut text)?;
     drop(unseen);
     note("");

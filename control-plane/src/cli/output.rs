@@ -8,6 +8,15 @@ use super::failure::Failure;
 use super::json;
 use super::table::{self, Column};
 
+/// What is in an answer this once, and what is told of it.
+const SHOWN_ONCE: [(&str, &str); 2] = [
+    ("token", "The token. It is shown this once; keep it safe:"),
+    (
+        "invitation",
+        "The invitation. It is shown this once; whoever has it becomes the member:",
+    ),
+];
+
 /// How results are written: tables for people, JSON for scripts.
 pub struct Output {
     json: bool,
@@ -59,7 +68,7 @@ impl Output {
     }
 
     /// The answer to a change: as JSON, or the thing itself field by field on standard error, where it does not mix with a
-    /// token on standard output.
+    /// token or an invitation on standard output.
     ///
     /// # Errors
     /// When nobody reads it.
@@ -70,9 +79,11 @@ impl Output {
         if let Some(thing) = answer.get(field) {
             note(&table::fields(thing, self.style.plain()));
         }
-        if let Some(token) = answer.get("token").and_then(Value::as_str) {
-            note("The token. It is shown this once; keep it safe:");
-            line(&crate::terminal::clean(token))?;
+        for (secret, told) in SHOWN_ONCE {
+            if let Some(text) = answer.get(secret).and_then(Value::as_str) {
+                note(told);
+                line(&crate::terminal::clean(text))?;
+            }
         }
         if answer.get("propagated") == Some(&Value::Bool(false)) {
             note("Not every edge has it yet; it is on its way.");

@@ -222,16 +222,43 @@ pub async fn act(
     session.output.changed(of.field, &changed.await?)
 }
 
+/// How a thing comes to its end.
+pub struct Ending {
+    /// What is asked: `Delete`.
+    pub verb: &'static str,
+    /// What that means.
+    pub why: &'static str,
+    /// What it then is: `deleted`.
+    pub done: &'static str,
+}
+
+const DELETION: Ending = Ending {
+    verb: "Delete",
+    why: "This can't be taken back.",
+    done: "deleted",
+};
+
 /// Deletes it, after a question.
 pub async fn delete(session: &Session, of: &Resource, which: &Which) -> Result<(), Failure> {
+    end(session, of, which, &DELETION).await.map(drop)
+}
+
+/// Ends it, after a question; gives what the server answered, which is told already.
+pub async fn end(
+    session: &Session,
+    of: &Resource,
+    which: &Which,
+    ending: &Ending,
+) -> Result<Value, Failure> {
     let id = which.to_change(session, of).await?;
-    ask(session, of, &id, "Delete", "This can't be taken back.").await?;
+    ask(session, of, &id, ending.verb, ending.why).await?;
     let path = format!("{}/{id}", of.path);
     let answer = session.client.send(Method::DELETE, &path, None).await?;
     if !session.output.is_json() {
-        note(&format!("The {} {id} is deleted.", of.noun));
+        note(&format!("The {} {id} is {}.", of.noun, ending.done));
     }
-    session.output.changed(of.field, &answer)
+    session.output.changed(of.field, &answer)?;
+    Ok(answer)
 }
 
 /// Asks whether it is meant so, unless that was said beforehand.
@@ -267,6 +294,30 @@ pub fn put(body: &mut Value, field: &str, value: Option<impl Into<Value>>) {
     if let Some(value) = value {
         body[field] = value.into();
     }
+}
+
+/// The parameters that are given.
+pub fn given<const N: usize>(parameters: [(&'static str, Option<String>); N]) -> Query {
+    let parameters = parameters.into_iter();
+    parameters
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
+}
+
+/// Puts an end into a body: never, 30d, or a time.
+pub fn put_end(body: &mut Value, when: Option<String>) {
+    if let Some(when) = when {
+        // A time has a T in it, the server's words have none.
+        let is_time = when.contains('T');
+        let field = if is_time { "expiresAt" } else { "expiresIn" };
+        put(body, field, Some(when));
+    }
+}
+
+/// A list that was given by flags: an empty text stands for no entry.
+pub fn without_empty(list: Vec<String>) -> Vec<String> {
+    let trimmed = list.into_iter().map(|text| text.trim().to_owned());
+    trimmed.filter(|text| !text.is_empty()).collect()
 }
 
 /// A body without anything.

@@ -221,8 +221,8 @@ fn moment(value: &Value) -> String {
 
 fn color_of(status: &str) -> Color {
     match status {
-        "active" => Color::Green,
-        "revoked" => Color::Red,
+        "active" | "passed" => Color::Green,
+        "revoked" | "failed" => Color::Red,
         _ => Color::Yellow,
     }
 }

@@ -3,7 +3,10 @@
 mod accounts;
 mod apis;
 mod connection;
+mod decisions;
 mod keys;
+mod people;
+mod streams;
 mod terminal;
 
 use std::fs;

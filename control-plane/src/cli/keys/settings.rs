@@ -5,7 +5,7 @@ use clap::builder::BoolishValueParser;
 use serde_json::{Map, Value, json};
 
 use super::super::failure::Failure;
-use super::super::resource::{empty, put};
+use super::super::resource::{empty, put, put_end, without_empty};
 
 /// What takes a setting away.
 const NONE: &str = "none";
@@ -97,12 +97,7 @@ impl Settings {
             Some(limits).filter(|limits| *limits != empty()),
         );
         put(&mut body, "enforcement", self.enforcement);
-        if let Some(when) = self.expires {
-            // A time has a T in it, the server's words have none.
-            let is_time = when.contains('T');
-            let field = if is_time { "expiresAt" } else { "expiresIn" };
-            put(&mut body, field, Some(when));
-        }
+        put_end(&mut body, self.expires);
         put(
             &mut body,
             "metadata",
@@ -110,11 +105,6 @@ impl Settings {
         );
         Ok(body)
     }
-}
-
-fn without_empty(list: Vec<String>) -> Vec<String> {
-    let trimmed = list.into_iter().map(|text| text.trim().to_owned());
-    trimmed.filter(|text| !text.is_empty()).collect()
 }
 
 fn object(text: &str) -> Result<Map<String, Value>, Failure> {

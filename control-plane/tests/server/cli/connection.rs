@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use super::{Desk, Run, Shell, run};
 
 /// Something that is no Keyward; gives its address.
-async fn impostor(routes: Router) -> String {
+pub async fn impostor(routes: Router) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, routes).await });
