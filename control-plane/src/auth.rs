@@ -13,7 +13,9 @@ use shared::permission::{Permission, allows};
 use utoipa::openapi::OpenApi;
 
 use crate::admin_token::AdminToken;
+use crate::audit::{Actor, Caller};
 use crate::error::ApiError;
+use crate::http::client::Client;
 use crate::http::client_address::ClientAddress;
 use crate::metrics::LoginFailure;
 use crate::openapi::{self, Access};
@@ -101,6 +103,8 @@ pub struct Admin {
     pub token: TokenRow,
     /// What the token may do, as its role and its member's role are now.
     pub rights: Rights,
+    /// What a change is told of the call.
+    pub caller: Caller,
 }
 
 impl Admin {
@@ -139,7 +143,7 @@ impl Admin {
             ApiError::TooManyAttempts(wait)
         })?;
         let found = match &token {
-            Some(token) => Self::find(state, token).await?,
+            Some(token) => Self::find(state, token, parts).await?,
             None => None,
         };
         match (found, hash) {
@@ -155,7 +159,11 @@ impl Admin {
         }
     }
 
-    async fn find(state: &AppState, token: &AdminToken) -> Result<Option<Self>, ApiError> {
+    async fn find(
+        state: &AppState,
+        token: &AdminToken,
+        parts: &Parts,
+    ) -> Result<Option<Self>, ApiError> {
         let now = state.now();
         let mut conn = state.store().read().await?;
         let Some(holder) = admin_tokens::find(&mut conn, token, now).await? else {
@@ -169,6 +177,15 @@ impl Admin {
         }
         Ok(Some(Self {
             account: holder.token.account_id.clone(),
+            caller: Caller {
+                actor: Actor::Admin {
+                    token_id: holder.token.id.clone(),
+                    token_name: holder.token.name.clone(),
+                    member_id: holder.token.member_id.clone(),
+                },
+                client: Client::of(parts),
+                ticket: None,
+            },
             token: holder.token,
             rights: holder.rights,
         }))
@@ -209,6 +226,14 @@ impl FromRequestParts<AppState> for Admin {
                 "an operation that anybody may use asks for an admin: it stays closed"
             ))
         })
+    }
+}
+
+/// The token that a request presents, valid or not.
+pub fn token(parts: &Parts) -> Option<AdminToken> {
+    match presented(parts) {
+        Presented::Token(token) => Some(token),
+        Presented::Nothing | Presented::Nonsense => None,
     }
 }
 

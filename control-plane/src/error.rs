@@ -9,8 +9,12 @@ use serde::Serialize;
 use shared::problem::Problem;
 use utoipa::ToSchema;
 
+use crate::http::precondition::etag;
+
 /// What ids of ours begin with.
-const ID_PREFIXES: [&str; 7] = ["acc_", "api_", "imp_", "key_", "mem_", "role_", "tok_"];
+const ID_PREFIXES: [&str; 8] = [
+    "acc_", "api_", "aud_", "imp_", "key_", "mem_", "role_", "tok_",
+];
 
 /// The answer to a request that failed.
 #[derive(Debug)]
@@ -33,6 +37,12 @@ pub enum ApiError {
     UnsupportedMediaType,
     /// The body is larger than this many bytes.
     PayloadTooLarge(usize),
+    /// The caller wants to change another version than this one, which is there.
+    PreconditionFailed(u64),
+    /// The first call with the same `Idempotency-Key` is under way.
+    InProgress,
+    /// The `Idempotency-Key` belongs to another request.
+    KeyReused,
     /// The request is not understood at all.
     BadRequest(String),
     /// The database is out of reach or overloaded; a retry may succeed.
@@ -107,6 +117,25 @@ impl ApiError {
                 "Payload too large",
                 format!("The body may have at most {limit} bytes"),
             ),
+            Self::PreconditionFailed(version) => Problem::new(
+                412,
+                "precondition_failed",
+                "Precondition failed",
+                format!("It was changed meanwhile: its version is {version}, which is not what If-Match wants"),
+            )
+            .with("currentVersion", *version),
+            Self::InProgress => Problem::new(
+                409,
+                "idempotency_in_progress",
+                "In progress",
+                "The first call with this Idempotency-Key is still under way; ask again for its answer",
+            ),
+            Self::KeyReused => Problem::new(
+                422,
+                "idempotency_key_reused",
+                "Idempotency key reused",
+                "This Idempotency-Key was used for another request; a new request needs a new key",
+            ),
             Self::BadRequest(detail) => Problem::new(400, "bad_request", "Bad request", detail),
             Self::Unavailable => Problem::new(
                 503,
@@ -169,7 +198,10 @@ impl IntoResponse for ApiError {
                     HeaderValue::from_static("Bearer realm=\"keyward\""),
                 );
             }
-            Self::Unavailable | Self::NotReady(_) => {
+            Self::PreconditionFailed(version) => {
+                headers.insert(header::ETAG, etag(*version));
+            }
+            Self::Unavailable | Self::InProgress | Self::NotReady(_) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             Self::TooManyAttempts(wait) => {

@@ -6,6 +6,8 @@ use shared::Millis;
 use shared::record::KeyState;
 use shared::token::KeyHash;
 
+use crate::audit::Act;
+use crate::routes::keys::KeyView;
 use crate::store::keys::{self, Key};
 use crate::store::{Change, Conn};
 
@@ -54,21 +56,32 @@ pub async fn examine(conn: &mut Conn, token: &str, now: Millis) -> sqlx::Result<
     })
 }
 
-/// Revokes the key of a token, if that is in use still, and notes the finding on it; whether it was. The key as a whole is
+/// Revokes the key of a token, if that is in use still, and notes the finding on it: the act, if it was. The key as a whole is
 /// stopped: with one token in public, its owner has to look after the other of a rotation as well.
 ///
 /// # Errors
 /// When rows can't be read or written.
-pub async fn revoke(change: &mut Change, token: &str, finding: Finding<'_>) -> sqlx::Result<bool> {
+pub async fn revoke(
+    change: &mut Change,
+    token: &str,
+    finding: Finding<'_>,
+) -> anyhow::Result<Option<Act>> {
     let now = change.now();
     let Verdict::InUse(mut key) = examine(change.conn(), token, now).await? else {
-        return Ok(false);
+        return Ok(None);
     };
+    let before = KeyView::in_log((*key).clone(), now);
     keys::note_leak(change.conn(), &key.id, finding, now).await?;
     key.state = KeyState::Revoked;
     key.version = change.next_version();
     key.updated_at = now;
     keys::update(change.conn(), &key).await?;
     change.publish_key(&key).await?;
-    Ok(true)
+    key.leak = Some(keys::Leak {
+        at: now,
+        source: finding.source.to_owned(),
+        url: finding.url.map(str::to_owned),
+    });
+    let after = KeyView::in_log(*key, now);
+    Ok(Some(Act::change("revoke", &before, &after)?))
 }

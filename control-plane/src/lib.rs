@@ -15,6 +15,7 @@
 )]
 
 pub mod admin_token;
+pub mod audit;
 pub mod auth;
 pub mod backup;
 pub mod bootstrap;
@@ -27,6 +28,7 @@ pub mod environment;
 pub mod error;
 pub mod explain;
 pub mod http;
+pub mod idempotency;
 pub mod leaks;
 pub mod listener;
 pub mod logging;

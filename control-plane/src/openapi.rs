@@ -120,6 +120,7 @@ impl Default for Routes {
         (name = "Keys", description = "API keys, their life and their usage."),
         (name = "Imports", description = "Keys that were made elsewhere, in and out in bulk."),
         (name = "Leaks", description = "Tokens that were found in public."),
+        (name = "Audit log", description = "Who did what, when and from where."),
         (name = "Sync", description = "The edges: how far each has come, and whether it holds what it should."),
         (name = "Edge", description = "What the edges send."),
         (name = "Server", description = "Whether the server lives and can serve, and this documentation."),

@@ -34,15 +34,16 @@
 //!   resources are in [`crate::openapi::names`]. With `value_type`, a field read by `given` is `T`, one that may be `null` is
 //!   `Option<T>`; of an answer, `Option<T>` with `required`. In parameters values are `inline`: `("id" = inline(KeyId), Path)`.
 
-mod accounts;
+pub mod accounts;
 mod admin_tokens;
 mod apis;
+mod audit_log;
 mod docs;
 mod edge_usage;
 mod explain;
 mod health;
 mod imports;
-mod keys;
+pub mod keys;
 mod leaks;
 mod me;
 mod members;
@@ -66,7 +67,8 @@ use crate::error::ApiError;
 use crate::http::body::MAX_ADMIN_BODY;
 use crate::http::client_address::{self, Proxies};
 use crate::http::finish::{self, Finish};
-use crate::http::observe;
+use crate::http::{observe, precondition};
+use crate::idempotency;
 use crate::metrics::Metrics;
 use crate::openapi::Routes;
 use crate::state::AppState;
@@ -78,7 +80,10 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub fn router(state: AppState, proxies: Proxies, finish: Finish) -> Router {
     let (routes, document) = routes().build();
     let gate = Gate::new(state.clone(), &document);
-    let routes = routes.route_layer(from_fn_with_state(gate, auth::guard));
+    // The last is the outermost: what is kept of a call is given to nobody but those who may make it.
+    let routes = routes
+        .route_layer(from_fn_with_state(state.clone(), idempotency::layer))
+        .route_layer(from_fn_with_state(gate, auth::guard));
     let metrics = state.metrics().clone();
     layered(closed(routes), TIMEOUT, proxies, finish, metrics).with_state(state)
 }
@@ -113,6 +118,7 @@ fn routes() -> Routes {
         .merge(apis::router())
         .merge(keys::router())
         .merge(presets::router())
+        .merge(audit_log::router())
         .merge(explain::router())
         .merge(leaks::router())
         .merge(sync::router())
@@ -135,6 +141,7 @@ fn layered<S: Clone + Send + Sync + 'static>(
 ) -> Router<S> {
     routes
         .route_layer(from_fn(observe::note_route))
+        .layer(from_fn(precondition::layer))
         .layer(DefaultBodyLimit::max(MAX_ADMIN_BODY))
         .layer(from_fn_with_state(timeout, limit_time))
         .layer(CatchPanicLayer::new())

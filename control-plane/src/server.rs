@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::config::{NetworkConfig, ServeConfig};
 use crate::http::client_address::Proxies;
 use crate::http::finish::Finish;
+use crate::idempotency::UnderWay;
 use crate::leaks::github;
 use crate::listener::{self, Limits};
 use crate::login_limit::LoginLimit;
@@ -25,7 +26,7 @@ use crate::metrics::Metrics;
 use crate::outbound::Outbound;
 use crate::routes;
 use crate::state::{AppState, MetricsAccess, Parts};
-use crate::store::Store;
+use crate::store::{Store, idempotency};
 use crate::sync::{self, Pushers};
 
 /// Scrapers and those who look over their shoulders.
@@ -66,6 +67,9 @@ impl Server {
         };
         let store = Store::open(&config.database_url).await?;
         store.migrate().await?;
+        let mut tx = store.write().await?;
+        idempotency::prune(&mut tx, clock.now()).await?;
+        tx.commit().await?;
         let metrics = Metrics::new(clock.now());
         let (propagation, pushers) = sync::start(&store, &clock, &config.sync, &metrics).await?;
         if let Some(token) = &config.admin_token {
@@ -86,6 +90,7 @@ impl Server {
             github_keys: github::Keys::at(config.github_keys_url)?,
             metrics_access: access(network),
             stopping: Arc::clone(&stopping),
+            under_way: UnderWay::default(),
             clock,
         });
         let finish = Finish {

@@ -5,8 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use shared::Millis;
 use shared::secret::Secret;
+use zeroize::Zeroizing;
 
+use crate::audit::{Act, Caller};
+use crate::auth::Admin;
 use crate::clock::Clock;
+use crate::error::ApiError;
+use crate::http::body::{Changed, Reply};
+use crate::idempotency::UnderWay;
 use crate::leaks::github;
 use crate::login_limit::LoginLimit;
 use crate::metrics::Metrics;
@@ -42,6 +48,8 @@ pub struct Parts {
     pub metrics_access: MetricsAccess,
     /// Whether the server is about to stop.
     pub stopping: Arc<AtomicBool>,
+    /// The calls with an `Idempotency-Key` that are under way.
+    pub under_way: UnderWay,
 }
 
 /// Who may look at the metrics where the API is served.
@@ -126,20 +134,63 @@ impl AppState {
         self.0.propagation.is_alive()
     }
 
-    /// Begins a change of what the edges know.
+    /// The calls with an `Idempotency-Key` that are under way.
+    pub fn under_way(&self) -> &UnderWay {
+        &self.0.under_way
+    }
+
+    /// Begins a change that an admin wants.
     ///
     /// # Errors
     /// When the database can't be reached.
-    pub async fn change(&self) -> sqlx::Result<Change> {
-        Change::begin(self.store(), self.now()).await
+    pub async fn change(&self, admin: &Admin) -> sqlx::Result<Change> {
+        self.change_by(admin.caller.clone()).await
+    }
+
+    /// Begins a change that somebody wants.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub async fn change_by(&self, caller: Caller) -> sqlx::Result<Change> {
+        Change::begin(self.store(), self.now(), caller).await
     }
 
     /// Commits a change and waits, within bounds, until every edge has it: whether that is so.
     ///
     /// # Errors
     /// When the commit fails. The change is then not made.
-    pub async fn commit(&self, change: Change) -> sqlx::Result<bool> {
-        let committed = change.commit().await?;
+    pub async fn settle(&self, change: Change, act: Act) -> anyhow::Result<bool> {
+        let committed = change.commit(act).await?;
         Ok(self.0.propagation.settle(committed).await)
+    }
+
+    /// Commits a change, waits, within bounds, until every edge has it, and gives the answer, which tells whether that
+    /// is so. With an `Idempotency-Key` the answer is kept in the change.
+    ///
+    /// # Errors
+    /// When the commit fails. The change is then not made.
+    pub async fn commit<T: Changed>(
+        &self,
+        mut change: Change,
+        act: Act,
+        reply: Reply<T>,
+    ) -> Result<Reply<T>, ApiError> {
+        let version = reply.body.version();
+        let mut reply = reply.tagged(version);
+        let ticket = change.caller().ticket.clone();
+        if let Some(ticket) = &ticket {
+            let body = Zeroizing::new(reply.bytes()?);
+            ticket
+                .keep(&mut change, reply.status, version, &body)
+                .await?;
+        }
+        if self.settle(change, act).await? {
+            reply.body.set_propagated(true);
+            if let Some(ticket) = &ticket {
+                let body = Zeroizing::new(reply.bytes()?);
+                ticket.settle(self.store(), &body).await;
+            }
+        }
+        Ok(reply)
     }
 }

@@ -7,8 +7,10 @@
 pub mod accounts;
 pub mod admin_tokens;
 pub mod apis;
+pub mod audit;
 mod change;
 pub mod digests;
+pub mod idempotency;
 pub mod imports;
 pub mod key_list;
 pub mod keys;

@@ -32,6 +32,11 @@ pub fn admin_token(entropy: &[u8; 32]) -> String {
     format!("tok_{}", base62::from_entropy(entropy, 20))
 }
 
+/// An audit entry's id, `aud_` and 20 characters.
+pub fn audit(entropy: &[u8; 32]) -> String {
+    format!("aud_{}", base62::from_entropy(entropy, 20))
+}
+
 /// An import's id, `imp_` and 16 characters.
 pub fn import(entropy: &[u8; 32]) -> String {
     format!("imp_{}", base62::from_entropy(entropy, 16))

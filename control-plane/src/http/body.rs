@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use crate::error::{ApiError, FieldError};
+use crate::http::precondition::etag;
 
 /// The largest body of an admin call, in bytes.
 pub const MAX_ADMIN_BODY: usize = 1024 * 1024;
@@ -70,7 +71,8 @@ pub async fn bytes<S: Send + Sync>(
         })
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+/// Whether a body is said to be JSON.
+pub fn is_json(headers: &HeaderMap) -> bool {
     let essence = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -202,37 +204,88 @@ pub fn nullable<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     Option::<T>::deserialize(deserializer).map(Some)
 }
 
+/// The answer to a change.
+pub trait Changed: Serialize {
+    /// The version of what was changed; `None` if it is gone.
+    fn version(&self) -> Option<u64>;
+
+    /// Notes whether every edge has it, which is known last.
+    fn set_propagated(&mut self, propagated: bool);
+}
+
 /// The answer to a change that leaves nothing to show.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Default, Serialize, ToSchema)]
 pub struct Done {
     /// Whether every edge has it.
     pub propagated: bool,
 }
 
+impl Changed for Done {
+    fn version(&self) -> Option<u64> {
+        None
+    }
+
+    fn set_propagated(&mut self, propagated: bool) {
+        self.propagated = propagated;
+    }
+}
+
 /// A JSON answer.
 #[derive(Debug, Clone, Copy)]
-pub struct Reply<T>(pub StatusCode, pub T);
+pub struct Reply<T> {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its body.
+    pub body: T,
+    version: Option<u64>,
+}
 
 impl<T> Reply<T> {
     /// 200.
-    pub fn ok(value: T) -> Self {
-        Self(StatusCode::OK, value)
+    pub fn ok(body: T) -> Self {
+        Self {
+            status: StatusCode::OK,
+            body,
+            version: None,
+        }
     }
 
     /// 201.
-    pub fn created(value: T) -> Self {
-        Self(StatusCode::CREATED, value)
+    pub fn created(body: T) -> Self {
+        Self {
+            status: StatusCode::CREATED,
+            ..Self::ok(body)
+        }
+    }
+
+    /// With the `ETag` of a version.
+    pub fn tagged(self, version: impl Into<Option<u64>>) -> Self {
+        Self {
+            version: version.into(),
+            ..self
+        }
+    }
+}
+
+impl<T: Serialize> Reply<T> {
+    /// The body's bytes, as they are sent.
+    ///
+    /// # Errors
+    /// When the body can't be written as JSON.
+    pub fn bytes(&self) -> anyhow::Result<Vec<u8>> {
+        Ok(serde_json::to_vec(&self.body)?)
     }
 }
 
 impl<T: Serialize> IntoResponse for Reply<T> {
     fn into_response(self) -> Response {
-        match serde_json::to_vec(&self.1) {
+        match self.bytes() {
             Ok(body) => {
                 let kind = [(header::CONTENT_TYPE, "application/json")];
-                (self.0, kind, body).into_response()
+                let tag = self.version.map(|v| [(header::ETAG, etag(v))]);
+                (self.status, kind, tag, body).into_response()
             }
-            Err(error) => ApiError::Internal(error.into()).into_response(),
+            Err(error) => ApiError::Internal(error).into_response(),
         }
     }
 }

@@ -37,6 +37,28 @@ pub const OF_ADMINS_BODIES: &[(&str, &str)] = &[("415", "UnsupportedMediaType")]
 pub const OF_IDS: &[(&str, &str)] = &[("404", "NotFound")];
 /// Of operations that take parameters.
 pub const OF_QUERIES: &[(&str, &str)] = &[("422", "ValidationFailed")];
+/// Of operations with `If-Match`.
+pub const OF_PRECONDITIONS: &[(&str, &str)] =
+    &[("400", "BadRequest"), ("412", "PreconditionFailed")];
+/// Of operations with an `Idempotency-Key`.
+pub const OF_IDEMPOTENCY_KEYS: &[(&str, &str)] = &[
+    ("400", "BadRequest"),
+    ("409", "Conflict"),
+    ("413", "PayloadTooLarge"),
+    ("422", "ValidationFailed"),
+];
+
+/// The caller has what would be sent.
+#[derive(Debug, Clone, Copy)]
+pub enum NotModified {}
+
+impl utoipa::IntoResponses for NotModified {
+    fn responses() -> std::collections::BTreeMap<String, RefOr<Response>> {
+        let answer = ResponseBuilder::new()
+            .description("The caller has it already: its version is one that If-None-Match names.");
+        [("304".to_owned(), answer.build().into())].into()
+    }
+}
 
 /// Describes each answer: its doc comment, its name, the error that makes it. The names can stand among an operation's
 /// `responses(…)`.
@@ -75,13 +97,16 @@ answers! {
     );
     /// There is no such thing, or it is outside the caller's account.
     NotFound = ApiError::no("key", "key_6fJq81Nn0sPz5cGhR2Wa");
-    /// It contradicts what is there.
+    /// It contradicts what is there; or the first call with the same Idempotency-Key is under way, and `Retry-After` says
+    /// when to ask again.
     Conflict = ApiError::Conflict("Another API answers for the host api.example.com already".to_owned());
+    /// It was changed since the version that If-Match names; `currentVersion` and `ETag` name the current one.
+    PreconditionFailed = ApiError::PreconditionFailed(1_800_000_000_000);
     /// The body is too large.
     PayloadTooLarge = ApiError::PayloadTooLarge(crate::http::body::MAX_ADMIN_BODY);
     /// The body is not said to be JSON.
     UnsupportedMediaType = ApiError::UnsupportedMediaType;
-    /// Fields that can't be accepted, all of them in `errors`.
+    /// Fields that can't be accepted, all of them in `errors`; or an Idempotency-Key that was used for another request.
     ValidationFailed = ApiError::Validation(vec![FieldError {
         field: "rateLimits.requestsPerMinute".to_owned(),
         detail: "must be 1 to 1000000000".to_owned(),
@@ -160,6 +185,12 @@ fn problem() -> RefOr<Schema> {
         )
         .property("error", text("The title again."))
         .property("message", text("The detail again."))
+        .property(
+            "currentVersion",
+            schema::count().description(Some(
+                "Of a precondition that failed: the version that is there.",
+            )),
+        )
         .property("errors", Array::new(field_error))
         .property("parts", Array::new(text("What is not ready, by name.")));
     let always = serde_json::to_value(Problem::new(400, "", "", ""));

@@ -253,6 +253,12 @@ fn add_answers(operation: &mut Operation) {
             match parameter.parameter_in {
                 ParameterIn::Path => common.extend(answers::OF_IDS),
                 ParameterIn::Query => common.extend(answers::OF_QUERIES),
+                ParameterIn::Header if parameter.name == "If-Match" => {
+                    common.extend(answers::OF_PRECONDITIONS);
+                }
+                ParameterIn::Header if parameter.name == "Idempotency-Key" => {
+                    common.extend(answers::OF_IDEMPOTENCY_KEYS);
+                }
                 _ => {}
             }
         }

@@ -6,6 +6,7 @@ use shared::origin::MAX_ORIGIN;
 use shared::permission::MAX_PERMISSION;
 use shared::record::{MAX_LIST, MAX_VERSION};
 use shared::resource::MAX_PART;
+use utoipa::IntoParams;
 use utoipa::openapi::ObjectBuilder;
 
 use super::schema::{form, schema};
@@ -14,7 +15,36 @@ fn id(prefix: &str, length: usize, example: &str) -> ObjectBuilder {
     form(format!("^{prefix}_[0-9A-Za-z]{{{length}}}$")).examples([example])
 }
 
+/// The header of calls that change one thing.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "it is the documentation of an extractor")]
+pub struct IfMatch {
+    /// The ETags of the versions that may be changed, or `*`: anything else is left as it is, with 412.
+    #[param(inline, rename = "If-Match", value_type = Option<TagList>)]
+    if_match: Option<String>,
+}
+
+/// The header of calls that may be repeated.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "it is the documentation of a layer")]
+pub struct IdempotencyKey {
+    /// Any text that is new for each call. A call that is repeated with the same one within 24 hours is not carried out again:
+    /// it gets the first answer, with `Idempotent-Replayed: true`.
+    #[param(inline, rename = "Idempotency-Key", value_type = Option<IdempotencyKeyText>)]
+    idempotency_key: Option<String>,
+}
+
 schema! {
+    /// Entity tags.
+    pub TagList = text(1, 4096).examples(["\"1800000000000\""]);
+    /// Visible ASCII characters.
+    pub IdempotencyKeyText = form("^[!-~]+$")
+        .max_length(Some(crate::idempotency::MAX_KEY))
+        .examples(["8e03978e-40d5-43e8-bc93-6894a57f9324"]);
+    /// An audit entry's id.
+    pub AuditId = id("aud", 20, "aud_9sK2mVx71LqRb0TzYw3c");
     /// An account's id.
     pub AccountId = id("acc", LOCATOR, "acc_4Tn0xQz9");
     /// An API's id.

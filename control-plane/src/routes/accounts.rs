@@ -7,17 +7,20 @@ use shared::token::{MAX_PREFIX, is_prefix};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
+use crate::audit::{Act, Audited, Target};
 use crate::auth::Admin;
 use crate::bootstrap::fresh_account_id;
 use crate::error::ApiError;
-use crate::http::body::{Body, Done, Reply, given};
+use crate::http::body::{Body, Changed, Done, Reply, given};
 use crate::http::page::{Cursor, Page, PageLimit, PageRequest, Position};
 use crate::http::params::{Id, Params};
+use crate::http::precondition::Precondition;
 use crate::openapi::Routes;
-use crate::openapi::answers::{Conflict, NotFound};
-use crate::openapi::names::{AccountId, Name, Version};
+use crate::openapi::answers::{Conflict, NotFound, NotModified};
+use crate::openapi::names::{AccountId, IdempotencyKey, IfMatch, Name, Version};
 use crate::openapi::schema::schema;
 use crate::state::AppState;
+use crate::store::Change;
 use crate::store::accounts::{self, Account};
 use crate::timestamp::Timestamp;
 use crate::validate::{Checks, MAX_NAME};
@@ -79,7 +82,7 @@ struct ListAccounts {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Account)]
 #[serde(rename_all = "camelCase")]
-struct AccountView {
+pub struct AccountView {
     #[schema(value_type = AccountId)]
     id: String,
     /// The account above; `null` for the topmost account that the caller sees.
@@ -98,8 +101,16 @@ struct AccountView {
 
 impl AccountView {
     fn of(account: Account, admin: &Admin) -> Self {
+        let is_own = account.id == admin.account;
+        let mut view = Self::whole(account);
+        view.parent_id = view.parent_id.filter(|_| !is_own);
+        view
+    }
+
+    /// Of an account as it is, whoever looks.
+    pub fn whole(account: Account) -> Self {
         Self {
-            parent_id: account.parent_id.filter(|_| account.id != admin.account),
+            parent_id: account.parent_id,
             id: account.id,
             name: account.name,
             token_prefix: account.token_prefix,
@@ -110,12 +121,33 @@ impl AccountView {
     }
 }
 
+impl Audited for AccountView {
+    fn target(&self) -> Target {
+        Target {
+            kind: "account",
+            id: self.id.clone(),
+            name: self.name.clone(),
+            account: self.id.clone(),
+        }
+    }
+}
+
 /// An account after a change.
 #[derive(Debug, Serialize, ToSchema)]
 struct ChangedAccount {
     account: AccountView,
     /// Whether every edge has it.
     propagated: bool,
+}
+
+impl Changed for ChangedAccount {
+    fn version(&self) -> Option<u64> {
+        Some(self.account.version)
+    }
+
+    fn set_propagated(&mut self, propagated: bool) {
+        self.propagated = propagated;
+    }
 }
 
 /// List accounts
@@ -154,7 +186,7 @@ async fn list(
 #[utoipa::path(
     get, path = "/accounts/{id}", operation_id = "showAccount", tag = "Accounts",
     params(("id" = inline(AccountId), Path)),
-    responses((status = 200, description = "The account.", body = AccountView)),
+    responses((status = 200, description = "The account.", body = AccountView), NotModified),
     security(("adminToken" = ["accounts.read"])),
 )]
 async fn show(
@@ -166,12 +198,14 @@ async fn show(
     let account = accounts::find(&mut conn, &admin.account, &id)
         .await?
         .ok_or_else(|| ApiError::no("account", &id))?;
-    Ok(Reply::ok(AccountView::of(account, &admin)))
+    let version = account.version;
+    Ok(Reply::ok(AccountView::of(account, &admin)).tagged(version))
 }
 
 /// Create an account
 #[utoipa::path(
     post, path = "/accounts", operation_id = "createAccount", tag = "Accounts",
+    params(IdempotencyKey),
     request_body(content = CreateAccount, examples(
         ("smallest" = (summary = "Below the caller's own account", value = json!({"name": "Acme"}))),
         ("full" = (summary = "With tokens that begin with its own name",
@@ -190,7 +224,7 @@ async fn create(
     check_prefix(&mut checks, input.token_prefix.as_deref());
     checks.finish()?;
 
-    let mut change = state.change().await?;
+    let mut change = state.change(&admin).await?;
     let parent_id = input.parent_id.as_ref().unwrap_or(&admin.account);
     let parent = accounts::find(change.conn(), &admin.account, parent_id)
         .await?
@@ -212,17 +246,20 @@ async fn create(
     };
     accounts::insert(change.conn(), &account).await?;
     change.publish_account(&account).await?;
-    let propagated = state.commit(change).await?;
-    Ok(Reply::created(ChangedAccount {
-        account: AccountView::of(account, &admin),
+    let account = AccountView::of(account, &admin);
+    let act = Act::create(&account)?;
+    let propagated = false;
+    let reply = Reply::created(ChangedAccount {
+        account,
         propagated,
-    }))
+    });
+    state.commit(change, act, reply).await
 }
 
 /// Change an account
 #[utoipa::path(
     patch, path = "/accounts/{id}", operation_id = "updateAccount", tag = "Accounts",
-    params(("id" = inline(AccountId), Path)),
+    params(("id" = inline(AccountId), Path), IfMatch),
     request_body(content = PatchAccount, examples(
         ("rename" = (summary = "Another name", value = json!({"name": "Acme Inc."}))),
     )),
@@ -233,6 +270,7 @@ async fn update(
     State(state): State<AppState>,
     admin: Admin,
     Id(id): Id,
+    precondition: Precondition,
     Body(input): Body<PatchAccount>,
 ) -> Result<Reply<ChangedAccount>, ApiError> {
     let mut checks = Checks::default();
@@ -240,21 +278,22 @@ async fn update(
     check_prefix(&mut checks, input.token_prefix.as_deref());
     checks.finish()?;
 
-    let mut change = state.change().await?;
-    let mut account = accounts::find(change.conn(), &admin.account, &id)
-        .await?
-        .ok_or_else(|| ApiError::no("account", &id))?;
+    let (mut change, mut account) = begin(&state, &admin, &id, &precondition).await?;
+    let before = AccountView::of(account.clone(), &admin);
     account.name = name.unwrap_or(account.name);
     account.token_prefix = input.token_prefix.unwrap_or(account.token_prefix);
     account.version = change.next_version();
     account.updated_at = change.now();
     accounts::update(change.conn(), &account).await?;
     change.publish_account(&account).await?;
-    let propagated = state.commit(change).await?;
-    Ok(Reply::ok(ChangedAccount {
-        account: AccountView::of(account, &admin),
+    let account = AccountView::of(account, &admin);
+    let act = Act::change("update", &before, &account)?;
+    let propagated = false;
+    let reply = Reply::ok(ChangedAccount {
+        account,
         propagated,
-    }))
+    });
+    state.commit(change, act, reply).await
 }
 
 /// Delete an account
@@ -262,7 +301,7 @@ async fn update(
 /// It must be empty, and not the account of the token in use.
 #[utoipa::path(
     delete, path = "/accounts/{id}", operation_id = "deleteAccount", tag = "Accounts",
-    params(("id" = inline(AccountId), Path)),
+    params(("id" = inline(AccountId), Path), IfMatch),
     responses((status = 200, description = "The account is gone.", body = Done), Conflict),
     security(("adminToken" = ["accounts.write"])),
 )]
@@ -270,11 +309,9 @@ async fn remove(
     State(state): State<AppState>,
     admin: Admin,
     Id(id): Id,
+    precondition: Precondition,
 ) -> Result<Reply<Done>, ApiError> {
-    let mut change = state.change().await?;
-    let mut account = accounts::find(change.conn(), &admin.account, &id)
-        .await?
-        .ok_or_else(|| ApiError::no("account", &id))?;
+    let (mut change, mut account) = begin(&state, &admin, &id, &precondition).await?;
     if account.id == admin.account {
         let detail = "The account of the admin token in use can't be deleted with it";
         return Err(ApiError::Conflict(detail.to_owned()));
@@ -283,13 +320,28 @@ async fn remove(
         let detail = format!("The account still has {held}; delete them first");
         return Err(ApiError::Conflict(detail));
     }
+    let act = Act::delete(&AccountView::of(account.clone(), &admin))?;
     account.deleted = true;
     account.version = change.next_version();
     account.updated_at = change.now();
     accounts::update(change.conn(), &account).await?;
     change.publish_account(&account).await?;
-    let propagated = state.commit(change).await?;
-    Ok(Reply::ok(Done { propagated }))
+    state.commit(change, act, Reply::ok(Done::default())).await
+}
+
+/// Begins a change of an account that exists and is within reach.
+async fn begin(
+    state: &AppState,
+    admin: &Admin,
+    id: &str,
+    precondition: &Precondition,
+) -> Result<(Change, Account), ApiError> {
+    let mut change = state.change(admin).await?;
+    let account = accounts::find(change.conn(), &admin.account, id)
+        .await?
+        .ok_or_else(|| ApiError::no("account", id))?;
+    precondition.check(account.version)?;
+    Ok((change, account))
 }
 
 fn check_prefix(checks: &mut Checks, prefix: Option<&str>) {

@@ -9,17 +9,19 @@ use utoipa_axum::routes;
 use super::keys::{Lifetime, check_expiry};
 use super::members::rights_of_choice;
 use crate::admin_token::AdminToken;
+use crate::audit::{Act, Audited, Target};
 use crate::auth::Admin;
 use crate::entropy;
 use crate::error::ApiError;
-use crate::http::body::{Body, Reply, given};
+use crate::http::body::{Body, Changed, Reply, given};
 use crate::http::page::{Cursor, Page, PageLimit, PageRequest, Position};
 use crate::http::params::{Id, Params};
 use crate::http::shown_once::ShownOnce;
 use crate::openapi::Routes;
 use crate::openapi::answers::NotFound;
 use crate::openapi::names::{
-    AccountId, AdminTokenText, ManagementPermissions, MemberId, Name, RoleId, TokenId,
+    AccountId, AdminTokenText, IdempotencyKey, ManagementPermissions, MemberId, Name, RoleId,
+    TokenId,
 };
 use crate::rights::{self, Rights};
 use crate::state::AppState;
@@ -141,11 +143,38 @@ struct NewAdminToken {
     admin_token: TokenView,
 }
 
+impl Changed for NewAdminToken {
+    fn version(&self) -> Option<u64> {
+        None
+    }
+
+    fn set_propagated(&mut self, _: bool) {}
+}
+
+impl Audited for TokenView {
+    fn target(&self) -> Target {
+        Target {
+            kind: "token",
+            id: self.id.clone(),
+            name: self.name.clone(),
+            account: self.account_id.clone(),
+        }
+    }
+}
+
 /// The answer to a revocation.
 #[derive(Debug, Serialize, ToSchema)]
 struct RevokedToken {
     /// Always true: it is worth nothing from now on.
     revoked: bool,
+}
+
+impl Changed for RevokedToken {
+    fn version(&self) -> Option<u64> {
+        None
+    }
+
+    fn set_propagated(&mut self, _: bool) {}
 }
 
 /// List admin tokens
@@ -209,6 +238,7 @@ async fn show(
 /// The answer holds the token: it is shown this once. It may do no more than the caller.
 #[utoipa::path(
     post, path = "/admin-tokens", operation_id = "createAdminToken", tag = "People",
+    params(IdempotencyKey),
     request_body(content = CreateToken, examples(
         ("pipeline" = (summary = "Sees keys for 90 days", value = json!({
             "name": "Nightly report", "role": "viewer", "permissions": ["keys.read", "usage.read"], "expiresIn": "90d",
@@ -222,7 +252,7 @@ async fn create(
     admin: Admin,
     Body(input): Body<CreateToken>,
 ) -> Result<Reply<NewAdminToken>, ApiError> {
-    let mut change = state.change().await?;
+    let mut change = state.change(&admin).await?;
     let now = change.now();
     let mut checks = Checks::default();
     let name = checks.text("name", &input.name, MAX_NAME);
@@ -255,12 +285,11 @@ async fn create(
         expires_at,
     };
     admin_tokens::insert(change.conn(), &token, &row).await?;
-    // Edges have nothing to do with it.
-    let _ = change.commit().await?;
-    Ok(Reply::created(NewAdminToken {
-        token: ShownOnce::new(token.expose()),
-        admin_token: TokenView::of(row),
-    }))
+    let admin_token = TokenView::of(row);
+    let act = Act::create(&admin_token)?;
+    let token = ShownOnce::new(token.expose());
+    let reply = Reply::created(NewAdminToken { token, admin_token });
+    state.commit(change, act, reply).await
 }
 
 /// Revoke an admin token
@@ -277,7 +306,7 @@ async fn remove(
     admin: Admin,
     Id(id): Id,
 ) -> Result<Reply<RevokedToken>, ApiError> {
-    let mut change = state.change().await?;
+    let mut change = state.change(&admin).await?;
     let now = change.now();
     let token = admin_tokens::by_id(change.conn(), &admin.account, &id)
         .await?
@@ -285,8 +314,9 @@ async fn remove(
     let rights = roles::rights(change.conn(), &token.account_id, &token.role).await?;
     admin.outranks(&rights.unwrap_or_default().narrowed(token.scope.as_deref()))?;
     admin_tokens::revoke(change.conn(), &id, now).await?;
-    let _ = change.commit().await?;
-    Ok(Reply::ok(RevokedToken { revoked: true }))
+    let act = Act::delete(&TokenView::of(token))?;
+    let reply = Reply::ok(RevokedToken { revoked: true });
+    state.commit(change, act, reply).await
 }
 
 impl CreateToken {

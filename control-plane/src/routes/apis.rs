@@ -10,15 +10,17 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
+use crate::audit::Act;
 use crate::auth::Admin;
 use crate::entropy;
 use crate::error::ApiError;
-use crate::http::body::{Body, Done, Reply};
+use crate::http::body::{Body, Changed, Done, Reply};
 use crate::http::page::{Cursor, Page, PageLimit, PageRequest, Position};
 use crate::http::params::{Id, Params};
+use crate::http::precondition::Precondition;
 use crate::openapi::Routes;
-use crate::openapi::answers::{Conflict, NotFound};
-use crate::openapi::names::{AccountId, ApiId};
+use crate::openapi::answers::{Conflict, NotFound, NotModified};
+use crate::openapi::names::{AccountId, ApiId, IdempotencyKey, IfMatch};
 use crate::state::AppState;
 use crate::store::apis::{self, Api, ApiSettings};
 use crate::store::{Change, accounts};
@@ -53,6 +55,16 @@ struct ChangedApi {
     api: ApiView,
     /// Whether every edge has it.
     propagated: bool,
+}
+
+impl Changed for ChangedApi {
+    fn version(&self) -> Option<u64> {
+        Some(self.api.version())
+    }
+
+    fn set_propagated(&mut self, propagated: bool) {
+        self.propagated = propagated;
+    }
 }
 
 /// List APIs
@@ -90,7 +102,7 @@ async fn list(
 #[utoipa::path(
     get, path = "/apis/{id}", operation_id = "showApi", tag = "APIs",
     params(("id" = inline(ApiId), Path)),
-    responses((status = 200, description = "The API.", body = ApiView)),
+    responses((status = 200, description = "The API.", body = ApiView), NotModified),
     security(("adminToken" = ["apis.read"])),
 )]
 async fn show(
@@ -102,7 +114,8 @@ async fn show(
     let api = apis::find(&mut conn, &admin.account, &id)
         .await?
         .ok_or_else(|| ApiError::no("API", &id))?;
-    Ok(Reply::ok(ApiView::of(api)))
+    let version = api.version;
+    Ok(Reply::ok(ApiView::of(api)).tagged(version))
 }
 
 /// Create an API
@@ -110,6 +123,7 @@ async fn show(
 /// No two APIs answer for the same host.
 #[utoipa::path(
     post, path = "/apis", operation_id = "createApi", tag = "APIs",
+    params(IdempotencyKey),
     request_body(content = CreateApi, examples(
         ("smallest" = (summary = "One host, no routes open", value = json!({
             "name": "Orders",
@@ -153,7 +167,7 @@ async fn create(
     patch.apply(&mut checks, &mut name, &mut settings);
     checks.finish()?;
 
-    let mut change = state.change().await?;
+    let mut change = state.change(&admin).await?;
     let account_id = account_id.unwrap_or(admin.account.clone());
     let account = accounts::find(change.conn(), &admin.account, &account_id)
         .await?
@@ -171,17 +185,17 @@ async fn create(
     apis::insert(change.conn(), &api).await?;
     claim_hosts(&mut change, &api).await?;
     change.publish_api(&api).await?;
-    let propagated = state.commit(change).await?;
-    Ok(Reply::created(ChangedApi {
-        api: ApiView::of(api),
-        propagated,
-    }))
+    let api = ApiView::of(api);
+    let act = Act::create(&api)?;
+    let propagated = false;
+    let reply = Reply::created(ChangedApi { api, propagated });
+    state.commit(change, act, reply).await
 }
 
 /// Change an API
 #[utoipa::path(
     patch, path = "/apis/{id}", operation_id = "updateApi", tag = "APIs",
-    params(("id" = inline(ApiId), Path)),
+    params(("id" = inline(ApiId), Path), IfMatch),
     request_body(content = PatchApi, examples(
         ("upstream" = (summary = "Another upstream", value = json!({"upstream": "https://new.internal"}))),
     )),
@@ -192,12 +206,11 @@ async fn update(
     State(state): State<AppState>,
     admin: Admin,
     Id(id): Id,
+    precondition: Precondition,
     Body(patch): Body<PatchApi>,
 ) -> Result<Reply<ChangedApi>, ApiError> {
-    let mut change = state.change().await?;
-    let mut api = apis::find(change.conn(), &admin.account, &id)
-        .await?
-        .ok_or_else(|| ApiError::no("API", &id))?;
+    let (mut change, mut api) = begin(&state, &admin, &id, &precondition).await?;
+    let before = ApiView::of(api.clone());
     let mut checks = Checks::default();
     patch.apply(&mut checks, &mut api.name, &mut api.settings);
     checks.finish()?;
@@ -206,17 +219,17 @@ async fn update(
     apis::update(change.conn(), &api).await?;
     claim_hosts(&mut change, &api).await?;
     change.publish_api(&api).await?;
-    let propagated = state.commit(change).await?;
-    Ok(Reply::ok(ChangedApi {
-        api: ApiView::of(api),
-        propagated,
-    }))
+    let api = ApiView::of(api);
+    let act = Act::change("update", &before, &api)?;
+    let propagated = false;
+    let reply = Reply::ok(ChangedApi { api, propagated });
+    state.commit(change, act, reply).await
 }
 
 /// Delete an API
 #[utoipa::path(
     delete, path = "/apis/{id}", operation_id = "deleteApi", tag = "APIs",
-    params(("id" = inline(ApiId), Path)),
+    params(("id" = inline(ApiId), Path), IfMatch),
     responses((status = 200, description = "The API is gone.", body = Done)),
     security(("adminToken" = ["apis.write"])),
 )]
@@ -224,19 +237,32 @@ async fn remove(
     State(state): State<AppState>,
     admin: Admin,
     Id(id): Id,
+    precondition: Precondition,
 ) -> Result<Reply<Done>, ApiError> {
-    let mut change = state.change().await?;
-    let mut api = apis::find(change.conn(), &admin.account, &id)
-        .await?
-        .ok_or_else(|| ApiError::no("API", &id))?;
+    let (mut change, mut api) = begin(&state, &admin, &id, &precondition).await?;
+    let act = Act::delete(&ApiView::of(api.clone()))?;
     api.deleted = true;
     api.version = change.next_version();
     api.updated_at = change.now();
     apis::update(change.conn(), &api).await?;
     apis::claim_hosts(change.conn(), &api.id, &[]).await?;
     change.publish_api(&api).await?;
-    let propagated = state.commit(change).await?;
-    Ok(Reply::ok(Done { propagated }))
+    state.commit(change, act, Reply::ok(Done::default())).await
+}
+
+/// Begins a change of an API that exists and is within reach.
+async fn begin(
+    state: &AppState,
+    admin: &Admin,
+    id: &str,
+    precondition: &Precondition,
+) -> Result<(Change, Api), ApiError> {
+    let mut change = state.change(admin).await?;
+    let api = apis::find(change.conn(), &admin.account, id)
+        .await?
+        .ok_or_else(|| ApiError::no("API", id))?;
+    precondition.check(api.version)?;
+    Ok((change, api))
 }
 
 async fn claim_hosts(change: &mut Change, api: &Api) -> Result<(), ApiError> {

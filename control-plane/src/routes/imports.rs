@@ -12,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::UtoipaMethodRouterExt;
 use utoipa_axum::routes;
 
+use crate::audit::{Act, Audited, Target};
 use crate::auth::Admin;
 use crate::entropy;
 use crate::error::{ApiError, FieldError};
@@ -111,6 +112,17 @@ impl ImportView {
     }
 }
 
+impl Audited for ImportView {
+    fn target(&self) -> Target {
+        Target {
+            kind: "import",
+            id: self.id.clone(),
+            name: String::new(),
+            account: self.account_id.clone(),
+        }
+    }
+}
+
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -151,7 +163,7 @@ async fn create(
     request: Request,
 ) -> Result<Reply<ImportView>, ApiError> {
     let account = query.account.as_ref().unwrap_or(&admin.account);
-    let mut change = state.change().await?;
+    let mut change = state.change(&admin).await?;
     accounts::find(change.conn(), &admin.account, account)
         .await?
         .ok_or_else(|| ApiError::no("account", account))?;
@@ -165,7 +177,8 @@ async fn create(
         updated_at: now,
     };
     imports::insert(change.conn(), &import).await?;
-    state.commit(change).await?;
+    let act = Act::create(&ImportView::of(import.clone(), now))?;
+    let _ = change.commit(act).await?;
 
     let lines = Lines::of(request.into_body());
     // A task of its own: when the caller hangs up, it still notes how far the import came.
@@ -207,7 +220,8 @@ async fn take_all(
     }
 }
 
-/// Takes some lines in one transaction, with the word of how far the import has come.
+/// Takes some lines in one transaction, with the word of how far the import has come. The audit log gets one entry for all
+/// of them; the import's report names each key.
 async fn take(
     state: &AppState,
     admin: &Admin,
@@ -219,7 +233,8 @@ async fn take(
         .into_iter()
         .map(|(number, text)| Line::read(number, &text, now));
     let lines: Vec<Line> = read.collect();
-    let mut change = state.change().await?;
+    let mut change = state.change_by(admin.caller.clone()).await?;
+    let before = ImportView::of(import.clone(), now);
     let hashes: Vec<_> = lines.iter().filter_map(Line::hash).copied().collect();
     let mut known = imports::known(change.conn(), &hashes).await?;
     let mut refusals = Vec::new();
@@ -253,7 +268,9 @@ async fn take(
     import.updated_at = now;
     imports::progress(change.conn(), import).await?;
     // Nobody waits for the edges here: they are given the keys in the order of the lines.
-    let _ = change.commit().await?;
+    let after = ImportView::of(import.clone(), now);
+    let act = Act::change("proceed", &before, &after)?;
+    let _ = change.commit(act).await?;
     Ok(())
 }
 
@@ -294,6 +311,7 @@ async fn add(
         updated_at: now,
         last_used_at: None,
         usage_count: 0,
+        rotation: None,
         leak: None,
     };
     keys::insert(change.conn(), &key).await?;

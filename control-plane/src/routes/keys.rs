@@ -5,6 +5,7 @@ pub mod input;
 mod lifecycle;
 mod list;
 pub mod owner;
+mod rotation;
 mod usage;
 mod view;
 
@@ -14,26 +15,28 @@ use shared::record::KeyState;
 use shared::token::Token;
 use utoipa_axum::routes;
 
+use crate::audit::Act;
 use crate::auth::Admin;
 use crate::entropy;
 use crate::environment::Environment;
 use crate::error::ApiError;
 use crate::http::body::{Body, Done, Reply};
 use crate::http::params::Id;
+use crate::http::precondition::Precondition;
 use crate::openapi::Routes;
-use crate::openapi::answers::NotFound;
-use crate::openapi::names::KeyId;
+use crate::openapi::answers::{NotFound, NotModified};
+use crate::openapi::names::{IdempotencyKey, IfMatch, KeyId};
 use crate::state::AppState;
 use crate::store::accounts::{self, Account};
 use crate::store::keys::{self, Key};
 use crate::store::{Change, key_list};
 use crate::validate::Checks;
 use input::{CreateKey, PatchKey};
-use view::{ChangedKey, KeyView, NewToken};
+use view::{ChangedKey, NewToken};
 
 pub use input::{Lifetime, PresetName, check_expiry};
 pub use lifecycle::Nothing;
-pub use view::LimitsSchema;
+pub use view::{KeyView, LimitsSchema};
 
 /// The routes.
 pub fn router() -> Routes {
@@ -41,7 +44,9 @@ pub fn router() -> Routes {
         .with(routes!(list::list, create))
         .with(routes!(export::export))
         .with(routes!(show, update, remove))
-        .with(routes!(lifecycle::rotate))
+        .with(routes!(rotation::rotate))
+        .with(routes!(rotation::finish))
+        .with(routes!(rotation::cancel))
         .with(routes!(lifecycle::revoke))
         .with(routes!(lifecycle::reactivate))
         .with(routes!(usage::show))
@@ -52,6 +57,7 @@ pub fn router() -> Routes {
 /// The answer holds the token: it is shown this once. The key works at the edges as soon as the answer is there.
 #[utoipa::path(
     post, path = "/keys", operation_id = "createKey", tag = "Keys",
+    params(IdempotencyKey),
     request_body(content = CreateKey, examples(
         ("smallest" = (summary = "60 requests a minute, no permissions", value = json!({"name": "Mobile app"}))),
         ("full" = (summary = "Bound in every way", value = json!({
@@ -84,7 +90,7 @@ async fn create(
     patch.apply(&mut checks, &mut settings, state.now());
     checks.finish()?;
 
-    let mut change = state.change().await?;
+    let mut change = state.change(&admin).await?;
     let account_id = account_id.unwrap_or(admin.account.clone());
     let account = accounts::find(change.conn(), &admin.account, &account_id)
         .await?
@@ -103,20 +109,23 @@ async fn create(
         updated_at: change.now(),
         last_used_at: None,
         usage_count: 0,
+        rotation: None,
         leak: None,
     };
     keys::insert(change.conn(), &key).await?;
     keys::set_credential(change.conn(), &key.id, &token.hash(), None).await?;
     change.publish_key(&key).await?;
-    let changed = commit(&state, change, key).await?;
-    Ok(Reply::created(changed.with_token(&token)))
+    let act = Act::create(&KeyView::in_log(key.clone(), change.now()))?;
+    let changed = shown(&mut change, key).await?;
+    let reply = Reply::created(changed.with_token(&token));
+    state.commit(change, act, reply).await
 }
 
 /// Show a key
 #[utoipa::path(
     get, path = "/keys/{id}", operation_id = "showKey", tag = "Keys",
     params(("id" = inline(KeyId), Path)),
-    responses((status = 200, description = "The key.", body = KeyView)),
+    responses((status = 200, description = "The key.", body = KeyView), NotModified),
     security(("adminToken" = ["keys.read"])),
 )]
 async fn show(
@@ -128,14 +137,16 @@ async fn show(
     let key = keys::find(&mut conn, &admin.account, &id)
         .await?
         .ok_or_else(|| ApiError::no("key", &id))?;
-    let status = key_list::status(&mut conn, &key, state.now()).await?;
-    Ok(Reply::ok(KeyView::of(key, status)))
+    let now = state.now();
+    let status = key_list::status(&mut conn, &key, now).await?;
+    let version = key.version;
+    Ok(Reply::ok(KeyView::of(key, status, now)).tagged(version))
 }
 
 /// Change a key
 #[utoipa::path(
     patch, path = "/keys/{id}", operation_id = "updateKey", tag = "Keys",
-    params(("id" = inline(KeyId), Path)),
+    params(("id" = inline(KeyId), Path), IfMatch),
     request_body(content = PatchKey, examples(
         ("limits" = (summary = "Another limit of a minute, none of a day",
             value = json!({"rateLimits": {"requestsPerMinute": 120, "requestsPerDay": null}}))),
@@ -148,25 +159,27 @@ async fn update(
     State(state): State<AppState>,
     admin: Admin,
     Id(id): Id,
+    precondition: Precondition,
     Body(patch): Body<PatchKey>,
 ) -> Result<Reply<ChangedKey>, ApiError> {
-    let (mut change, mut key) = begin(&state, &admin, &id).await?;
+    let (mut change, before) = begin(&state, &admin, &id, &precondition).await?;
+    let mut key = before.clone();
     let mut checks = Checks::default();
-    let before = key.settings.clone();
     patch.apply(&mut checks, &mut key.settings, change.now());
     checks.finish()?;
     let (account, conn) = (&key.account_id, change.conn());
-    owner::check(conn, &admin, account, &key.settings, Some(&before)).await?;
+    owner::check(conn, &admin, account, &key.settings, Some(&before.settings)).await?;
     save(&mut change, &mut key).await?;
-    Ok(Reply::ok(commit(&state, change, key).await?))
+    conclude(&state, change, "update", before, key).await
 }
 
 /// Delete a key
 ///
-/// Its usage stays; the edges are told that the key is gone.
+/// It can't be undone. A tombstone stays for its history: `GET /v1/keys?status=deleted` lists it, and its usage and audit
+/// entries can still be read. The edges are told that the key is gone.
 #[utoipa::path(
     delete, path = "/keys/{id}", operation_id = "deleteKey", tag = "Keys",
-    params(("id" = inline(KeyId), Path)),
+    params(("id" = inline(KeyId), Path), IfMatch),
     responses((status = 200, description = "The key is gone.", body = Done)),
     security(("adminToken" = ["keys.write"])),
 )]
@@ -174,20 +187,27 @@ async fn remove(
     State(state): State<AppState>,
     admin: Admin,
     Id(id): Id,
+    precondition: Precondition,
 ) -> Result<Reply<Done>, ApiError> {
-    let (mut change, mut key) = begin(&state, &admin, &id).await?;
+    let (mut change, mut key) = begin(&state, &admin, &id, &precondition).await?;
+    let act = Act::delete(&KeyView::in_log(key.clone(), change.now()))?;
     key.state = KeyState::Deleted;
     save(&mut change, &mut key).await?;
-    let propagated = state.commit(change).await?;
-    Ok(Reply::ok(Done { propagated }))
+    state.commit(change, act, Reply::ok(Done::default())).await
 }
 
 /// Begins a change of a key that exists and is within reach.
-async fn begin(state: &AppState, admin: &Admin, id: &str) -> Result<(Change, Key), ApiError> {
-    let mut change = state.change().await?;
+async fn begin(
+    state: &AppState,
+    admin: &Admin,
+    id: &str,
+    precondition: &Precondition,
+) -> Result<(Change, Key), ApiError> {
+    let mut change = state.change(admin).await?;
     let key = keys::find(change.conn(), &admin.account, id)
         .await?
         .ok_or_else(|| ApiError::no("key", id))?;
+    precondition.check(key.version)?;
     Ok((change, key))
 }
 
@@ -200,14 +220,29 @@ async fn save(change: &mut Change, key: &mut Key) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Commits, waits for the edges, and gives what to show.
-async fn commit(state: &AppState, mut change: Change, key: Key) -> Result<ChangedKey, ApiError> {
-    let status = key_list::status(change.conn(), &key, state.now()).await?;
-    let propagated = state.commit(change).await?;
+/// What to show of a key at the end of a change.
+async fn shown(change: &mut Change, key: Key) -> Result<ChangedKey, ApiError> {
+    let now = change.now();
+    let status = key_list::status(change.conn(), &key, now).await?;
     Ok(ChangedKey {
-        key: KeyView::of(key, status),
-        propagated,
+        key: KeyView::of(key, status, now),
+        propagated: false,
     })
+}
+
+/// Commits an act that made `key` of `before`.
+async fn conclude(
+    state: &AppState,
+    mut change: Change,
+    verb: &str,
+    before: Key,
+    key: Key,
+) -> Result<Reply<ChangedKey>, ApiError> {
+    let now = change.now();
+    let after = KeyView::in_log(key.clone(), now);
+    let act = Act::change(verb, &KeyView::in_log(before, now), &after)?;
+    let changed = shown(&mut change, key).await?;
+    state.commit(change, act, Reply::ok(changed)).await
 }
 
 /// A fresh token for a key of this account and environment.

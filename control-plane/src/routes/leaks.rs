@@ -8,8 +8,10 @@ use shared::token::KeyHash;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
+use crate::audit::{Actor, Caller};
 use crate::error::{ApiError, FieldError};
 use crate::http::body::{self, Body, MAX_ADMIN_BODY, Reply};
+use crate::http::client::Client;
 use crate::http::token_text::TokenText;
 use crate::leaks::github::{KEY_HEADER, SIGNATURE_HEADER, Unverified};
 use crate::leaks::{self, Finding, MAX_URL, Verdict};
@@ -92,6 +94,7 @@ struct Label {
 )]
 async fn github(
     State(state): State<AppState>,
+    client: Client,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Reply<Vec<Label>>, ApiError> {
@@ -138,13 +141,23 @@ async fn github(
     }
     drop(conn);
     if !in_use.is_empty() {
-        let mut change = state.change().await?;
+        let mut change = state.change_by(Caller::new(Actor::GitHub, client)).await?;
+        let mut acts = Vec::new();
         for found in &in_use {
             let url = found.url.as_deref().filter(|url| url.len() <= MAX_URL);
-            let source = "github";
-            leaks::revoke(&mut change, found.token.expose(), Finding { source, url }).await?;
+            let finding = Finding {
+                source: "github",
+                url,
+            };
+            acts.extend(leaks::revoke(&mut change, found.token.expose(), finding).await?);
         }
-        state.commit(change).await?;
+        // Without any act somebody else was quicker.
+        if let Some(last) = acts.pop() {
+            for act in acts {
+                change.note(act).await?;
+            }
+            state.settle(change, last).await?;
+        }
     }
     Ok(Reply::ok(labels))
 }
@@ -185,6 +198,7 @@ struct Outcome {
 )]
 async fn report(
     State(state): State<AppState>,
+    client: Client,
     Body(held): Body<Held>,
 ) -> Result<Reply<Outcome>, ApiError> {
     if held.url.as_ref().is_some_and(|url| url.len() > MAX_URL) {
@@ -206,13 +220,15 @@ async fn report(
         propagated: false,
     };
     if let Verdict::InUse(_) = verdict {
-        let mut change = state.change().await?;
+        let mut change = state.change_by(Caller::new(Actor::Holder, client)).await?;
         let finding = Finding {
             source: "possession",
             url: held.url.as_deref(),
         };
-        leaks::revoke(&mut change, held.token.expose(), finding).await?;
-        outcome.propagated = state.commit(change).await?;
+        match leaks::revoke(&mut change, held.token.expose(), finding).await? {
+            Some(act) => outcome.propagated = state.settle(change, act).await?,
+            None => outcome.status = "not_in_use",
+        }
     }
     Ok(Reply::ok(outcome))
 }

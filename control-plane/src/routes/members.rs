@@ -7,15 +7,17 @@ mod view;
 use axum::extract::State;
 use utoipa_axum::routes;
 
+use crate::audit::Act;
 use crate::auth::Admin;
 use crate::entropy;
 use crate::error::ApiError;
 use crate::http::body::{Body, Reply};
 use crate::http::page::{Page, PageRequest, Position};
 use crate::http::params::{Id, Params};
+use crate::http::precondition::Precondition;
 use crate::openapi::Routes;
-use crate::openapi::answers::{Conflict, NotFound};
-use crate::openapi::names::MemberId;
+use crate::openapi::answers::{Conflict, NotFound, NotModified};
+use crate::openapi::names::{IdempotencyKey, IfMatch, MemberId};
 use crate::rights::{OWNER, Rights};
 use crate::state::AppState;
 use crate::store::members::{self, Member};
@@ -71,7 +73,7 @@ async fn list(
 #[utoipa::path(
     get, path = "/members/{id}", operation_id = "showMember", tag = "People",
     params(("id" = inline(MemberId), Path)),
-    responses((status = 200, description = "The member.", body = MemberView)),
+    responses((status = 200, description = "The member.", body = MemberView), NotModified),
     security(("adminToken" = ["members.read"])),
 )]
 async fn show(
@@ -83,7 +85,8 @@ async fn show(
     let member = members::find(&mut conn, &admin.account, &id)
         .await?
         .ok_or_else(|| ApiError::no("member", &id))?;
-    Ok(Reply::ok(MemberView::of(member)))
+    let version = member.version;
+    Ok(Reply::ok(MemberView::of(member)).tagged(version))
 }
 
 /// Invite a member
@@ -92,6 +95,7 @@ async fn show(
 /// keys from now on. The role may hold no more than the caller does.
 #[utoipa::path(
     post, path = "/members", operation_id = "createMember", tag = "People",
+    params(IdempotencyKey),
     request_body(content = CreateMember, examples(
         ("developer" = (summary = "Makes keys",
             value = json!({"email": "ada@example.com", "name": "Ada Lovelace", "role": "developer"}))),
@@ -105,7 +109,7 @@ async fn create(
     Body(input): Body<CreateMember>,
 ) -> Result<Reply<InvitedMember>, ApiError> {
     let (account, input) = input.check()?;
-    let mut change = state.change().await?;
+    let mut change = state.change(&admin).await?;
     let account = account.unwrap_or(admin.account.clone());
     accounts::find(change.conn(), &admin.account, &account)
         .await?
@@ -132,10 +136,10 @@ async fn create(
     };
     members::insert(change.conn(), &member).await?;
     change.publish_member(&member).await?;
-    let propagated = state.commit(change).await?;
-    Ok(Reply::created(InvitedMember::of(
-        member, &token, propagated,
-    )))
+    let member = MemberView::of(member);
+    let act = Act::create(&member)?;
+    let reply = Reply::created(InvitedMember::of(member, &token));
+    state.commit(change, act, reply).await
 }
 
 /// Change a member
@@ -145,7 +149,7 @@ async fn create(
 /// an owner.
 #[utoipa::path(
     patch, path = "/members/{id}", operation_id = "updateMember", tag = "People",
-    params(("id" = inline(MemberId), Path)),
+    params(("id" = inline(MemberId), Path), IfMatch),
     request_body(content = PatchMember, examples(
         ("role" = (summary = "Another role", value = json!({"role": "viewer"}))),
     )),
@@ -156,10 +160,12 @@ async fn update(
     State(state): State<AppState>,
     admin: Admin,
     Id(id): Id,
+    precondition: Precondition,
     Body(patch): Body<PatchMember>,
 ) -> Result<Reply<ChangedMember>, ApiError> {
     let patch = patch.check()?;
-    let (mut change, mut member) = begin(&state, &admin, &id).await?;
+    let (mut change, before) = begin(&state, &admin, &id, &precondition).await?;
+    let mut member = before.clone();
     if let Some(name) = patch.name {
         member.name = name;
     }
@@ -173,11 +179,11 @@ async fn update(
         member.role = role;
     }
     save(&mut change, &mut member).await?;
-    let propagated = state.commit(change).await?;
-    Ok(Reply::ok(ChangedMember {
-        member: MemberView::of(member),
-        propagated,
-    }))
+    let member = MemberView::of(member);
+    let act = Act::change("update", &MemberView::of(before), &member)?;
+    let propagated = false;
+    let reply = Reply::ok(ChangedMember { member, propagated });
+    state.commit(change, act, reply).await
 }
 
 /// Remove a member
@@ -186,7 +192,7 @@ async fn update(
 /// until they have another owner; the answer says how many. An account with members keeps an owner.
 #[utoipa::path(
     delete, path = "/members/{id}", operation_id = "deleteMember", tag = "People",
-    params(("id" = inline(MemberId), Path)),
+    params(("id" = inline(MemberId), Path), IfMatch),
     responses((status = 200, description = "The member is gone.", body = RemovedMember), Conflict),
     security(("adminToken" = ["members.write"])),
 )]
@@ -194,8 +200,10 @@ async fn remove(
     State(state): State<AppState>,
     admin: Admin,
     Id(id): Id,
+    precondition: Precondition,
 ) -> Result<Reply<RemovedMember>, ApiError> {
-    let (mut change, mut member) = begin(&state, &admin, &id).await?;
+    let (mut change, mut member) = begin(&state, &admin, &id, &precondition).await?;
+    let act = Act::delete(&MemberView::of(member.clone()))?;
     let (has_others, has_other_owner) = members::others(change.conn(), &member).await?;
     if member.role == OWNER && has_others && !has_other_owner {
         return Err(last_owner());
@@ -206,21 +214,28 @@ async fn remove(
     let now = change.now();
     admin_tokens::revoke_of_member(change.conn(), &id, now).await?;
     let refused_keys = members::keys(change.conn(), &id).await?;
-    let propagated = state.commit(change).await?;
-    Ok(Reply::ok(RemovedMember {
+    let propagated = false;
+    let reply = Reply::ok(RemovedMember {
         refused_keys,
         propagated,
-    }))
+    });
+    state.commit(change, act, reply).await
 }
 
 /// Begins a change of a member who is within reach, and has no more rights than the caller.
-async fn begin(state: &AppState, admin: &Admin, id: &str) -> Result<(Change, Member), ApiError> {
-    let mut change = state.change().await?;
+async fn begin(
+    state: &AppState,
+    admin: &Admin,
+    id: &str,
+    precondition: &Precondition,
+) -> Result<(Change, Member), ApiError> {
+    let mut change = state.change(admin).await?;
     let member = members::find(change.conn(), &admin.account, id)
         .await?
         .ok_or_else(|| ApiError::no("member", id))?;
     let rights = roles::rights(change.conn(), &member.account_id, &member.role).await?;
     admin.outranks(&rights.unwrap_or_default())?;
+    precondition.check(member.version)?;
     Ok((change, member))
 }
 

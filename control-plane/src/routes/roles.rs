@@ -6,15 +6,19 @@ use shared::permission::Permission;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
+use crate::audit::{Act, Audited, Target};
 use crate::auth::Admin;
 use crate::entropy;
 use crate::error::ApiError;
-use crate::http::body::{Body, Done, Reply, given};
+use crate::http::body::{Body, Changed, Done, Reply, given};
 use crate::http::page::{Cursor, Page, PageLimit, PageRequest, Position};
 use crate::http::params::{Id, Params};
+use crate::http::precondition::Precondition;
 use crate::openapi::Routes;
-use crate::openapi::answers::{Conflict, NotFound};
-use crate::openapi::names::{AccountId, ManagementPermissions, Name, Permissions, RoleId, Version};
+use crate::openapi::answers::{Conflict, NotFound, NotModified};
+use crate::openapi::names::{
+    AccountId, IdempotencyKey, IfMatch, ManagementPermissions, Name, Permissions, RoleId, Version,
+};
 use crate::openapi::schema::schema;
 use crate::rights::{self, BUILT_IN, BuiltIn, Rights};
 use crate::state::AppState;
@@ -170,6 +174,34 @@ struct ChangedRole {
     propagated: bool,
 }
 
+impl ChangedRole {
+    fn of(role: RoleView) -> Self {
+        let propagated = false;
+        Self { role, propagated }
+    }
+}
+
+impl Changed for ChangedRole {
+    fn version(&self) -> Option<u64> {
+        self.role.version
+    }
+
+    fn set_propagated(&mut self, propagated: bool) {
+        self.propagated = propagated;
+    }
+}
+
+impl Audited for RoleView {
+    fn target(&self) -> Target {
+        Target {
+            kind: "role",
+            id: self.id.clone(),
+            name: self.name.clone(),
+            account: self.account_id.clone().unwrap_or_default(),
+        }
+    }
+}
+
 /// List roles
 ///
 /// Those of the caller's account and of the accounts below it, newest first, then the built-in ones.
@@ -210,7 +242,7 @@ async fn list(
 #[utoipa::path(
     get, path = "/roles/{id}", operation_id = "showRole", tag = "People",
     params(("id" = inline(RoleId), Path)),
-    responses((status = 200, description = "The role.", body = RoleView)),
+    responses((status = 200, description = "The role.", body = RoleView), NotModified),
     security(("adminToken" = ["roles.read"])),
 )]
 async fn show(
@@ -225,7 +257,8 @@ async fn show(
     let role = roles::find(&mut conn, &admin.account, &id)
         .await?
         .ok_or_else(|| ApiError::no("role", &id))?;
-    Ok(Reply::ok(RoleView::of(role)))
+    let version = role.version;
+    Ok(Reply::ok(RoleView::of(role)).tagged(version))
 }
 
 /// Create a role
@@ -233,6 +266,7 @@ async fn show(
 /// It may hold no more than the caller does.
 #[utoipa::path(
     post, path = "/roles", operation_id = "createRole", tag = "People",
+    params(IdempotencyKey),
     request_body(content = CreateRole, examples(
         ("partners" = (summary = "Looks after keys that may only read", value = json!({
             "name": "Partner desk",
@@ -254,7 +288,7 @@ async fn create(
         management_permissions: Some(input.management_permissions),
         api_permissions: Some(input.api_permissions),
     };
-    let mut change = state.change().await?;
+    let mut change = state.change(&admin).await?;
     let mut role = Role {
         id: shared::id::role(&*entropy::draw()?),
         account_id: input.account_id.unwrap_or(admin.account.clone()),
@@ -274,11 +308,11 @@ async fn create(
     claim_name(&mut change, &role).await?;
     roles::insert(change.conn(), &role).await?;
     change.publish_role(&role).await?;
-    let propagated = state.commit(change).await?;
-    Ok(Reply::created(ChangedRole {
-        role: RoleView::of(role),
-        propagated,
-    }))
+    let role = RoleView::of(role);
+    let act = Act::create(&role)?;
+    state
+        .commit(change, act, Reply::created(ChangedRole::of(role)))
+        .await
 }
 
 /// Change a role
@@ -287,7 +321,7 @@ async fn create(
 /// within the lease time. Neither before nor after may it hold more than the caller does.
 #[utoipa::path(
     patch, path = "/roles/{id}", operation_id = "updateRole", tag = "People",
-    params(("id" = inline(RoleId), Path)),
+    params(("id" = inline(RoleId), Path), IfMatch),
     request_body(content = PatchRole, examples(
         ("bound" = (summary = "Keys may only read customers",
             value = json!({"apiPermissions": ["customers.read"]}))),
@@ -299,17 +333,20 @@ async fn update(
     State(state): State<AppState>,
     admin: Admin,
     Id(id): Id,
+    precondition: Precondition,
     Body(patch): Body<PatchRole>,
 ) -> Result<Reply<ChangedRole>, ApiError> {
-    let (mut change, mut role) = begin(&state, &admin, &id).await?;
+    let (mut change, before) = begin(&state, &admin, &id, &precondition).await?;
+    let mut role = before.clone();
     patch.apply(&mut role)?;
     admin.outranks(&role.rights)?;
     claim_name(&mut change, &role).await?;
-    let propagated = save(&state, change, &mut role).await?;
-    Ok(Reply::ok(ChangedRole {
-        role: RoleView::of(role),
-        propagated,
-    }))
+    save(&mut change, &mut role).await?;
+    let role = RoleView::of(role);
+    let act = Act::change("update", &RoleView::of(before), &role)?;
+    state
+        .commit(change, act, Reply::ok(ChangedRole::of(role)))
+        .await
 }
 
 /// Delete a role
@@ -317,7 +354,7 @@ async fn update(
 /// No member and no admin token may have it any more.
 #[utoipa::path(
     delete, path = "/roles/{id}", operation_id = "deleteRole", tag = "People",
-    params(("id" = inline(RoleId), Path)),
+    params(("id" = inline(RoleId), Path), IfMatch),
     responses((status = 200, description = "The role is gone.", body = Done), Conflict),
     security(("adminToken" = ["roles.write"])),
 )]
@@ -325,8 +362,10 @@ async fn remove(
     State(state): State<AppState>,
     admin: Admin,
     Id(id): Id,
+    precondition: Precondition,
 ) -> Result<Reply<Done>, ApiError> {
-    let (mut change, mut role) = begin(&state, &admin, &id).await?;
+    let (mut change, mut role) = begin(&state, &admin, &id, &precondition).await?;
+    let act = Act::delete(&RoleView::of(role.clone()))?;
     let now = change.now();
     let (members, tokens) = roles::users(change.conn(), &id, now).await?;
     if members + tokens > 0 {
@@ -336,30 +375,36 @@ async fn remove(
         return Err(ApiError::Conflict(detail));
     }
     role.deleted = true;
-    let propagated = save(&state, change, &mut role).await?;
-    Ok(Reply::ok(Done { propagated }))
+    save(&mut change, &mut role).await?;
+    state.commit(change, act, Reply::ok(Done::default())).await
 }
 
 /// Begins a change of a role that is within reach, and holds no more than the caller.
-async fn begin(state: &AppState, admin: &Admin, id: &str) -> Result<(Change, Role), ApiError> {
+async fn begin(
+    state: &AppState,
+    admin: &Admin,
+    id: &str,
+    precondition: &Precondition,
+) -> Result<(Change, Role), ApiError> {
     if Rights::built_in(id).is_some() {
         let detail = format!("The role {id} is built in and can't be changed");
         return Err(ApiError::Conflict(detail));
     }
-    let mut change = state.change().await?;
+    let mut change = state.change(admin).await?;
     let role = roles::find(change.conn(), &admin.account, id)
         .await?
         .ok_or_else(|| ApiError::no("role", id))?;
     admin.outranks(&role.rights)?;
+    precondition.check(role.version)?;
     Ok((change, role))
 }
 
-async fn save(state: &AppState, mut change: Change, role: &mut Role) -> Result<bool, ApiError> {
+async fn save(change: &mut Change, role: &mut Role) -> Result<(), ApiError> {
     role.version = change.next_version();
     role.updated_at = change.now();
     roles::update(change.conn(), role).await?;
     change.publish_role(role).await?;
-    Ok(state.commit(change).await?)
+    Ok(())
 }
 
 async fn claim_name(change: &mut Change, role: &Role) -> Result<(), ApiError> {

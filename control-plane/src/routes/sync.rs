@@ -5,9 +5,12 @@ mod view;
 
 use axum::extract::State;
 use serde::Deserialize;
+use serde_json::{Map, Value};
+use shared::record::MAX_ID;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
+use crate::audit::{Act, Target};
 use crate::auth::Admin;
 use crate::error::ApiError;
 use crate::http::body::{OptionalBody, Reply, given};
@@ -15,9 +18,8 @@ use crate::openapi::Routes;
 use crate::openapi::answers::NotFound;
 use crate::openapi::schema::schema;
 use crate::state::AppState;
-use crate::store::targets::Target;
 use crate::store::{Conn, accounts, targets};
-use crate::validate::Checks;
+use crate::validate::{Checks, MAX_NAME};
 use view::{Edges, TargetView};
 
 /// The longest URL of an edge that is looked for, in characters.
@@ -78,13 +80,21 @@ async fn resync(
     let mut checks = Checks::default();
     check_target(&mut checks, input.target.as_deref());
     checks.finish()?;
-    let mut tx = state.store().write().await?;
-    only_root(&mut tx, &admin).await?;
-    for target in chosen(&mut tx, input.target.as_deref()).await? {
-        targets::deliver_in_full(&mut tx, &target.url).await?;
+    let mut change = state.change(&admin).await?;
+    only_root(change.conn(), &admin).await?;
+    let url = input.target.as_deref();
+    let mut acts = Vec::new();
+    for target in chosen(change.conn(), url).await? {
+        targets::deliver_in_full(change.conn(), &target.url).await?;
+        acts.push(act("resync", &target.url, &admin.account, Map::new()));
     }
-    let edges = edges(&mut tx, input.target.as_deref()).await?;
-    tx.commit().await?;
+    let edges = edges(change.conn(), url).await?;
+    if let Some(last) = acts.pop() {
+        for act in acts {
+            change.note(act).await?;
+        }
+        let _ = change.commit(last).await?;
+    }
     state.propagation().wake();
     Ok(Reply::ok(edges))
 }
@@ -99,6 +109,23 @@ async fn only_root(conn: &mut Conn, admin: &Admin) -> Result<(), ApiError> {
     }
 }
 
+/// An act on an edge, which belongs to the root account.
+fn act(verb: &str, url: &str, root: &str, more: Map<String, Value>) -> Act {
+    let mut after = more;
+    after.insert("url".to_owned(), url.into());
+    Act {
+        action: format!("edge.{verb}"),
+        target: Target {
+            kind: "edge",
+            id: url.chars().take(MAX_ID).collect(),
+            name: url.chars().take(MAX_NAME).collect(),
+            account: root.to_owned(),
+        },
+        before: None,
+        after: Some(after),
+    }
+}
+
 fn check_target(checks: &mut Checks, target: Option<&str>) {
     if let Some(target) = target {
         checks.text("target", target, MAX_TARGET);
@@ -106,7 +133,7 @@ fn check_target(checks: &mut Checks, target: Option<&str>) {
 }
 
 /// The edge of this URL, or every edge.
-async fn chosen(conn: &mut Conn, url: Option<&str>) -> Result<Vec<Target>, ApiError> {
+async fn chosen(conn: &mut Conn, url: Option<&str>) -> Result<Vec<targets::Target>, ApiError> {
     match url {
         None => Ok(targets::all(conn).await?),
         Some(url) => match targets::find(conn, url.trim_end_matches('/')).await? {

@@ -147,6 +147,25 @@ pub async fn find(conn: &mut Conn, holder: &str, id: &str) -> sqlx::Result<Optio
     .await
 }
 
+/// As [`find`], and deleted accounts, too.
+///
+/// # Errors
+/// When the row can't be read.
+pub async fn find_with_deleted(
+    conn: &mut Conn,
+    holder: &str,
+    id: &str,
+) -> sqlx::Result<Option<Account>> {
+    query(
+        "select a.* from accounts a join account_tree t on t.account_id = a.id
+         where t.ancestor_id = $1 and a.id = $2",
+    )
+    .bind(holder)
+    .bind(id)
+    .fetch_optional(conn)
+    .await
+}
+
 /// The account `id`, wherever it stands, unless it is deleted.
 ///
 /// # Errors

@@ -3,15 +3,17 @@
 use shared::Millis;
 use shared::record::Record;
 
+use crate::audit::{Act, Caller};
 use crate::store::accounts::{self, Account};
 use crate::store::apis::Api;
 use crate::store::keys::{self, Key};
 use crate::store::members::Member;
 use crate::store::outbox::{Lane, Marks};
 use crate::store::roles::Role;
-use crate::store::{Conn, Store, Tx, from_db, outbox, query, signal, to_db};
+use crate::store::{Conn, Store, Tx, audit, from_db, outbox, query, signal, to_db};
 
-/// A transaction under way. Dropped without [`Change::commit`], it changes nothing.
+/// A transaction under way. Dropped without [`Change::commit`], it changes nothing; and a commit needs an act, so nothing
+/// is changed without an entry in the audit log.
 ///
 /// Versions of all records come from one counter of the database, which only grows and never lags behind the clock.
 /// So of any two records the one that was changed later has the higher version, also after a backup was restored; and
@@ -19,6 +21,7 @@ use crate::store::{Conn, Store, Tx, from_db, outbox, query, signal, to_db};
 #[derive(Debug)]
 pub struct Change {
     tx: Tx,
+    caller: Caller,
     now: Millis,
     /// The counter as the database has it.
     written: u64,
@@ -38,7 +41,7 @@ impl Change {
     ///
     /// # Errors
     /// When the turn does not come in time.
-    pub async fn begin(store: &Store, now: Millis) -> sqlx::Result<Self> {
+    pub async fn begin(store: &Store, now: Millis, caller: Caller) -> sqlx::Result<Self> {
         let mut tx = store.write().await?;
         // The first statement: it waits here for a change that another process has under way.
         let counter: i64 = query(
@@ -51,6 +54,7 @@ impl Change {
         let counter = from_db(counter);
         Ok(Self {
             tx,
+            caller,
             now,
             written: counter,
             next: counter,
@@ -73,6 +77,11 @@ impl Change {
     /// The connection, for reading and writing rows.
     pub fn conn(&mut self) -> &mut Conn {
         &mut self.tx
+    }
+
+    /// Who wants the change.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     /// When the change is made.
@@ -154,11 +163,20 @@ impl Change {
         outbox::append(&mut self.tx, lane, record, self.now).await
     }
 
-    /// Makes the change durable, its records with it.
+    /// Notes an act, beside the one that [`Change::commit`] is told of.
+    ///
+    /// # Errors
+    /// When the entry can't be written: nothing may be committed then.
+    pub async fn note(&mut self, act: Act) -> anyhow::Result<()> {
+        audit::append(&mut self.tx, &self.caller, act, self.now).await
+    }
+
+    /// Makes the change durable, with its records and the entry of its act.
     ///
     /// # Errors
     /// When the commit fails: nothing is changed then.
-    pub async fn commit(mut self) -> sqlx::Result<Committed> {
+    pub async fn commit(mut self, act: Act) -> anyhow::Result<Committed> {
+        self.note(act).await?;
         let last = self.next.saturating_sub(1);
         if last > self.written {
             query("update counters set value = $1 where name = 'outbox_seq'")

@@ -1,6 +1,7 @@
 //! Lists of keys: filtered, newest first, each with the status that people see.
 
 use shared::Millis;
+use shared::record::KeyState;
 
 use crate::http::page::PageRequest;
 use crate::store::keys::Key;
@@ -20,15 +21,18 @@ pub enum KeyStatus {
     Expired,
     /// Active, and refused for its limits within the last minute.
     RateLimited,
+    /// Gone, and kept for its history.
+    Deleted,
 }
 
 impl KeyStatus {
     /// Every status, by name.
-    pub const NAMES: [(&'static str, Self); 4] = [
+    pub const NAMES: [(&'static str, Self); 5] = [
         ("active", Self::Active),
         ("revoked", Self::Revoked),
         ("expired", Self::Expired),
         ("rate_limited", Self::RateLimited),
+        ("deleted", Self::Deleted),
     ];
 
     /// As written in JSON.
@@ -38,6 +42,19 @@ impl KeyStatus {
             Self::Revoked => "revoked",
             Self::Expired => "expired",
             Self::RateLimited => "rate_limited",
+            Self::Deleted => "deleted",
+        }
+    }
+
+    /// The status of a key at a time, whatever it was used for.
+    pub fn unused(key: &Key, now: Millis) -> Self {
+        match key.state {
+            KeyState::Deleted => Self::Deleted,
+            KeyState::Revoked | KeyState::OwnerRemoved => Self::Revoked,
+            KeyState::Active if key.settings.expires_at.is_some_and(|end| end <= now) => {
+                Self::Expired
+            }
+            KeyState::Active => Self::Active,
         }
     }
 
@@ -74,7 +91,7 @@ pub struct KeyFilter {
     pub account: Option<String>,
     /// Of this environment, by name.
     pub environment: Option<String>,
-    /// With this status.
+    /// With this status; deleted keys are found by theirs alone.
     pub status: Option<KeyStatus>,
     /// Of this owner.
     pub owner: Option<String>,
@@ -98,13 +115,15 @@ pub async fn list(
     query(
         "select * from (
            select k.*, case
+             when k.state = 'deleted' then 'deleted'
              when k.state = 'revoked' then 'revoked'
              when k.expires_at <= $2 then 'expired'
              when exists (select 1 from usage_minutes u where u.key_id = k.id and u.minute >= $3
                             and u.code = 'rate_limited' and u.last_at > $4) then 'rate_limited'
              else 'active' end as status
            from keys k
-           where k.state <> 'deleted'
+           where (case when k.state = 'deleted' then 1 else 0 end) =
+                 (case when $12 = 'deleted' then 1 else 0 end)
              and k.account_id in (select account_id from account_tree where ancestor_id = $1)
              and (cast($5 as text) is null or k.account_id = $5)
              and (cast($6 as text) is null or k.environment = $6)
@@ -138,11 +157,9 @@ pub async fn list(
 /// # Errors
 /// When the rows can't be read.
 pub async fn status(conn: &mut Conn, key: &Key, now: Millis) -> sqlx::Result<KeyStatus> {
-    if key.state != shared::record::KeyState::Active {
-        return Ok(KeyStatus::Revoked);
-    }
-    if key.settings.expires_at.is_some_and(|end| end <= now) {
-        return Ok(KeyStatus::Expired);
+    let unused = KeyStatus::unused(key, now);
+    if unused != KeyStatus::Active {
+        return Ok(unused);
     }
     let since = now.saturating_sub(THROTTLED_FOR);
     let throttled: Option<i64> = query(

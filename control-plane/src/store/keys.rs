@@ -28,6 +28,8 @@ pub struct Key {
     pub state: KeyState,
     /// What people see of its current token.
     pub hints: Hints,
+    /// Its last rotation with a grace, under way or over.
+    pub rotation: Option<Rotation>,
     /// What an admin sets.
     pub settings: KeySettings,
     /// Grows by every change.
@@ -53,6 +55,17 @@ pub struct Leak {
     pub source: String,
     /// Where it was found.
     pub url: Option<String>,
+}
+
+/// A change of tokens during which both work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rotation {
+    /// When the new token was made.
+    pub started_at: Millis,
+    /// When the old token ends.
+    pub ends_at: Millis,
+    /// What people see of the old token; `None` if that was not kept.
+    pub old: Option<Hints>,
 }
 
 /// What an admin sets of a key, at its making and later.
@@ -101,6 +114,7 @@ impl FromRow for Key {
                 start: row.get("start")?,
                 last8: row.get("last8")?,
             },
+            rotation: rotation_of(row)?,
             settings: KeySettings {
                 name: row.get("name")?,
                 owner_id: row.get("owner_id")?,
@@ -138,6 +152,24 @@ impl FromRow for Key {
             },
         })
     }
+}
+
+fn rotation_of(row: &Row) -> sqlx::Result<Option<Rotation>> {
+    let started_at = time_from_db(row.get("rotation_started_at")?);
+    let ends_at = time_from_db(row.get("rotation_ends_at")?);
+    let (Some(started_at), Some(ends_at)) = (started_at, ends_at) else {
+        return Ok(None);
+    };
+    let start: Option<String> = row.get("rotation_old_start")?;
+    let last8: Option<String> = row.get("rotation_old_last8")?;
+    let old = start
+        .zip(last8)
+        .map(|(start, last8)| Hints { start, last8 });
+    Ok(Some(Rotation {
+        started_at,
+        ends_at,
+        old,
+    }))
 }
 
 fn state_of(name: &str) -> KeyState {
@@ -185,6 +217,11 @@ impl Key {
         }
     }
 
+    /// The rotation that is under way at a time.
+    pub fn rotation_at(&self, now: Millis) -> Option<&Rotation> {
+        self.rotation.as_ref().filter(|r| now < r.ends_at)
+    }
+
     /// What partial matches are looked up in. Case is folded here, since databases fold it each in its own way.
     fn search_text(&self) -> String {
         let Hints { start, last8 } = &self.hints;
@@ -219,6 +256,8 @@ pub async fn insert(conn: &mut Conn, key: &Key) -> sqlx::Result<()> {
 /// When the row can't be written.
 pub async fn update(conn: &mut Conn, key: &Key) -> sqlx::Result<()> {
     let s = &key.settings;
+    let rotation = key.rotation.as_ref();
+    let old = rotation.and_then(|r| r.old.as_ref());
     let enforcement = match s.enforcement {
         Enforcement::Leased => "leased",
         Enforcement::Strict => "strict",
@@ -227,7 +266,8 @@ pub async fn update(conn: &mut Conn, key: &Key) -> sqlx::Result<()> {
         "update keys set name = $2, owner_id = $3, search_text = $4, state = $5, start = $6, last8 = $7,
            permissions = $8, resources = $9, allowed_origins = $10, allow_missing_origin = $11, allowed_ips = $12,
            requests_per_minute = $13, requests_per_hour = $14, requests_per_day = $15, enforcement = $16,
-           expires_at = $17, metadata = $18, version = $19, updated_at = $20
+           expires_at = $17, metadata = $18, version = $19, updated_at = $20, rotation_started_at = $21,
+           rotation_ends_at = $22, rotation_old_start = $23, rotation_old_last8 = $24
          where id = $1",
     )
     .bind(&key.id)
@@ -250,6 +290,10 @@ pub async fn update(conn: &mut Conn, key: &Key) -> sqlx::Result<()> {
     .bind(to_json(&s.metadata)?)
     .bind(to_db(key.version))
     .bind(to_db(key.updated_at))
+    .bind(rotation.map(|r| to_db(r.started_at)))
+    .bind(rotation.map(|r| to_db(r.ends_at)))
+    .bind(old.map(|hints| hints.start.as_str()))
+    .bind(old.map(|hints| hints.last8.as_str()))
     .execute(conn)
     .await?;
     Ok(())
@@ -439,6 +483,34 @@ pub async fn set_credential(
         .await?;
     query("insert into key_hashes (hash, key_id) values ($1, $2)")
         .bind(hash.to_hex())
+        .bind(key_id)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Ends the token before the current one.
+///
+/// # Errors
+/// When the row can't be written.
+pub async fn drop_old_credential(conn: &mut Conn, key_id: &str) -> sqlx::Result<()> {
+    query("delete from key_hashes where key_id = $1 and not_after is not null")
+        .bind(key_id)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Ends the current token, and makes the one before it the current one again.
+///
+/// # Errors
+/// When the rows can't be written.
+pub async fn restore_old_credential(conn: &mut Conn, key_id: &str) -> sqlx::Result<()> {
+    query("delete from key_hashes where key_id = $1 and not_after is null")
+        .bind(key_id)
+        .execute(conn)
+        .await?;
+    query("update key_hashes set not_after = null where key_id = $1")
         .bind(key_id)
         .execute(conn)
         .await?;

@@ -7,6 +7,7 @@
 
 use shared::record::Record;
 
+use crate::audit::{Act, Caller};
 use crate::clock::Clock;
 use crate::store::targets::Kind;
 use crate::store::{Change, Committed, Store, digests, lost, snapshot};
@@ -71,8 +72,8 @@ async fn record_of(
     }
 }
 
-/// Publishes anew what the edge has in a newer version than the database, or alone. Gives what to wait for, if there was
-/// anything.
+/// Publishes anew what an edge has in a newer version than the database, or alone. Gives what to wait for, if there was
+/// anything. `act` makes the audit log's entry of the ids that are published.
 ///
 /// # Errors
 /// When the database can't be written.
@@ -80,35 +81,46 @@ pub async fn publish_anew(
     store: &Store,
     drift: &[Drift],
     clock: &dyn Clock,
-) -> sqlx::Result<(Mended, Option<Committed>)> {
+    caller: &Caller,
+    act: impl Fn(Vec<&str>) -> Act,
+) -> anyhow::Result<(Mended, Option<Committed>)> {
     let ahead = |d: &&Drift| matches!(d.fault, Fault::Newer | Fault::Unknown);
     let ahead: Vec<&Drift> = drift.iter().filter(ahead).collect();
     let highest = ahead.iter().filter_map(|d| d.edge).max().unwrap_or(0);
     let mut mended = Mended::default();
     let mut committed = None;
     for some in ahead.chunks(AT_ONCE) {
-        let mut change = Change::begin(store, clock.now()).await?;
+        let mut change = Change::begin(store, clock.now(), caller.clone()).await?;
         change.rise_above(highest);
         for drift in some {
             // A kind that only a newer version knows is left to that one.
-            let Some(kind) = Kind::of_record(&drift.kind) else {
-                continue;
-            };
-            let version = change.next_version();
-            if digests::set_version(change.conn(), kind, &drift.id, version).await? {
-                mended.republished += 1;
-                if let Some(record) = snapshot::one(change.conn(), kind, &drift.id).await? {
-                    change.publish(&record).await?;
-                }
-                continue;
-            }
-            lost::keep(change.conn(), kind, &drift.id, &drift.account, version).await?;
-            mended.removed += 1;
-            if let Some(record) = snapshot::one(change.conn(), Kind::Lost, &drift.id).await? {
-                change.publish(&record).await?;
+            if let Some(kind) = Kind::of_record(&drift.kind) {
+                publish(&mut change, kind, drift, &mut mended).await?;
             }
         }
-        committed = Some(change.commit().await?);
+        let ids = some.iter().map(|drift| drift.id.as_str()).collect();
+        committed = Some(change.commit(act(ids)).await?);
     }
     Ok((mended, committed))
+}
+
+async fn publish(
+    change: &mut Change,
+    kind: Kind,
+    drift: &Drift,
+    mended: &mut Mended,
+) -> sqlx::Result<()> {
+    let version = change.next_version();
+    let record = if digests::set_version(change.conn(), kind, &drift.id, version).await? {
+        mended.republished += 1;
+        snapshot::one(change.conn(), kind, &drift.id).await?
+    } else {
+        lost::keep(change.conn(), kind, &drift.id, &drift.account, version).await?;
+        mended.removed += 1;
+        snapshot::one(change.conn(), Kind::Lost, &drift.id).await?
+    };
+    match record {
+        Some(record) => change.publish(&record).await,
+        None => Ok(()),
+    }
 }

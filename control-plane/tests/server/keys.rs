@@ -22,6 +22,7 @@ async fn a_key_that_says_only_its_name_gets_the_defaults() {
         json!({
             "id": key["id"], "name": "First", "accountId": root, "ownerId": null, "environment": "production",
             "status": "active", "start": token[..15], "last8": token[token.len() - 8..],
+            "rotation": null,
             "permissions": [], "resources": [], "allowedOrigins": [], "allowMissingOrigin": false, "allowedIps": [],
             "rateLimits": {"requestsPerMinute": 60, "requestsPerHour": null, "requestsPerDay": null},
             "enforcement": "leased", "expiresAt": null,

@@ -82,6 +82,10 @@ async fn deliver(app: &App, key: &str, signature: &str, body: &str) -> Answer {
     Answer::read(request.send().await.unwrap()).await
 }
 
+async fn newest_entry(app: &App) -> Value {
+    app.get("/v1/audit-log?limit=1").await.expect(200)["data"][0].clone()
+}
+
 async fn key(app: &App, id: &Value) -> Value {
     app.get(&format!("/v1/keys/{}", text(id))).await.expect(200)
 }
@@ -121,6 +125,10 @@ async fn a_reported_token_revokes_its_key_and_the_finding_is_kept() {
         json!({"reportedAt": "2027-01-15T08:00:00.000Z", "source": "github", "url": url})
     );
     assert_eq!(key(&app, &kept["id"]).await, kept);
+    let entry = newest_entry(&app).await;
+    assert_eq!(entry["actor"]["kind"], "github");
+    assert_eq!(entry["action"], "key.revoke");
+    assert_eq!(entry["after"]["leak"]["url"], url);
     // Told again, it is known as one of ours, and nothing changes.
     let again = deliver(&app, "ours", &github.sign(&body), &body).await;
     assert_eq!(again.expect(200)[0]["label"], "true_positive");
@@ -195,6 +203,10 @@ async fn whoever_holds_a_token_can_have_it_revoked_without_an_admin_token() {
     let record = edge.seen.key(&text(&held["id"])).unwrap();
     assert_eq!(record.state, KeyState::Revoked);
     assert_eq!(key(&app, &held["id"]).await["leak"]["source"], "possession");
+    let entry = newest_entry(&app).await;
+    assert_eq!(entry["actor"]["kind"], "holder");
+    assert_eq!(entry["clientAddress"], "127.0.0.1");
+    assert_eq!(entry["target"]["id"], held["id"]);
     let ended = json!({"status": "not_in_use", "propagated": false});
     assert_eq!(report(&token).await, ended);
 }

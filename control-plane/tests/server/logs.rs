@@ -6,7 +6,7 @@ use keyward::admin_token::AdminToken;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::process::Process;
+use crate::support::process::{Process, free_address};
 use crate::support::{Answer, Database, Edge};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -17,6 +17,14 @@ async fn served(more: &[(&str, &str)]) -> (String, String) {
     let edge = Edge::start().await;
     let admin = AdminToken::mint().unwrap();
     let edges = [edge.url()];
+    // What it logs is the matter here.
+    let listen = free_address();
+    let more: Vec<_> = more
+        .iter()
+        .copied()
+        .chain([("KEYWARD_LISTEN", listen.as_str())])
+        .collect();
+    let more = more.as_slice();
     let mut server =
         Process::serve_with(&database, admin.expose(), &edges, "server.log", more).await;
     let request = server

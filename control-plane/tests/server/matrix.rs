@@ -75,6 +75,15 @@ const NARROWED: [&str; 5] = [
     "sync.write",
 ];
 
+/// What is there for the root account's admins alone, and so for none of these callers.
+const OF_THE_ROOT: [&str; 5] = [
+    "/v1/audit-log/verify",
+    "/v1/sync",
+    "/v1/sync/resync",
+    "/v1/sync/status",
+    "/v1/sync/repair",
+];
+
 /// Where a target is, seen from the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
@@ -200,8 +209,8 @@ impl World {
         match (route.method.as_str(), route.path.as_str()) {
             (
                 "GET",
-                "/healthz" | "/readyz" | "/docs" | "/openapi.json" | "/v1/presets" | "/v1/me"
-                | "/v1/imports",
+                "/healthz" | "/readyz" | "/metrics" | "/docs" | "/openapi.json" | "/v1/presets"
+                | "/v1/me" | "/v1/imports",
             ) => plain(None),
             ("GET", "/docs/{file}") => Row {
                 path: "/docs/start.js".to_owned(),
@@ -219,9 +228,19 @@ impl World {
                 let body = json!({"name": "a", "parentId": account});
                 about(route.path.clone(), Some(body))
             }
-            ("GET", "/v1/apis" | "/v1/keys" | "/v1/members" | "/v1/roles" | "/v1/admin-tokens") => {
-                about(format!("{}?account={account}", route.path), None)
+            ("GET", path) | ("POST", path) if OF_THE_ROOT.contains(&path) => {
+                plain((route.method == Method::POST).then(|| json!({})))
             }
+            (
+                "GET",
+                "/v1/apis"
+                | "/v1/keys"
+                | "/v1/members"
+                | "/v1/roles"
+                | "/v1/admin-tokens"
+                | "/v1/audit-log"
+                | "/v1/audit-log/export",
+            ) => about(format!("{}?account={account}", route.path), None),
             (
                 "POST",
                 "/v1/apis" | "/v1/keys" | "/v1/members" | "/v1/roles" | "/v1/admin-tokens",
@@ -234,6 +253,20 @@ impl World {
                 let key = self.id("keys", place, is_expected).await;
                 let body = json!({"host": "nobody.example", "keyId": key});
                 about(route.path.clone(), Some(body))
+            }
+            ("GET", "/v1/audit-log/{id}") => {
+                let path = format!("/v1/audit-log?account={account}&limit=1");
+                let newest = self.app.get(&path).await.expect(200)["data"][0].clone();
+                about(route.path.replace("{id}", &text(&newest["id"])), None)
+            }
+            ("POST", "/v1/keys/{id}/rotation/finish" | "/v1/keys/{id}/rotation/cancel") => {
+                let id = self.id(&kind, place, is_expected).await;
+                if is_expected {
+                    let path = format!("/v1/keys/{id}/rotate");
+                    let rotated = self.app.post(&path, json!({"graceSeconds": 60})).await;
+                    rotated.expect(200);
+                }
+                about(route.path.replace("{id}", &id), None)
             }
             (
                 "GET" | "DELETE",
@@ -252,7 +285,8 @@ impl World {
                 "/v1/keys/{id}/rotate"
                 | "/v1/keys/{id}/revoke"
                 | "/v1/keys/{id}/reactivate"
-                | "/v1/members/{id}/invitation",
+                | "/v1/members/{id}/invitation"
+                | "/v1/apis/{id}/check-upstream",
             ) => {
                 let id = self.id(&kind, place, is_expected).await;
                 about(route.path.replace("{id}", &id), None)
@@ -280,7 +314,8 @@ impl World {
         }
         let response = request.send().await.unwrap();
         let kind = response.headers().get("content-type");
-        if kind.is_some_and(|kind| kind == "application/x-ndjson") {
+        let kind = kind.map_or(String::new(), |kind| kind.to_str().unwrap().to_owned());
+        if kind == "application/x-ndjson" || kind.starts_with("application/openmetrics-text") {
             // Lines, which are looked at elsewhere.
             return Answer {
                 status: response.status().as_u16(),
@@ -424,6 +459,7 @@ fn expected(caller: &Caller, route: &Route, has_target: bool, place: Place) -> E
     assert!(!held.is_empty());
     let is_beyond = matches!(place, Place::Parent | Place::Foreign);
     match (route.method.as_str(), route.path.as_str()) {
+        (_, path) if OF_THE_ROOT.contains(&path) => Expected::NotFound,
         _ if has_target && is_beyond => Expected::NotFound,
         ("DELETE", "/v1/accounts/{id}") if place == Place::Own => Expected::OwnAccount,
         _ => Expected::Done,

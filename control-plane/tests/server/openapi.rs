@@ -160,7 +160,16 @@ async fn subject(app: &App, path: &str) -> String {
             let made = app.post("/v1/admin-tokens", body).await.expect(201);
             text(&made["adminToken"]["id"])
         }
-        Some("keys") => text(&app.key(json!({"name": "k"})).await.0["id"]),
+        Some("keys") => {
+            let id = text(&app.key(json!({"name": "k"})).await.0["id"]);
+            if path.contains("/rotation/") {
+                let rotate = format!("/v1/keys/{id}/rotate");
+                app.post(&rotate, json!({"graceSeconds": 60}))
+                    .await
+                    .expect(200);
+            }
+            id
+        }
         other => panic!("how is one of {other:?} made?"),
     };
     path.replace("{id}", &id)

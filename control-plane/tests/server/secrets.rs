@@ -8,7 +8,9 @@ use serde_json::json;
 
 use crate::support::app::text;
 use crate::support::process::Process;
-use crate::support::{Database, Edge, PUSH_SECRET, TAG_SECRET};
+use crate::support::{Answer, Database, Edge, PUSH_SECRET, TAG_SECRET};
+
+const IDEMPOTENCY_KEY: &str = "an-idempotency-key-that-is-stored-nowhere";
 
 #[tokio::test]
 async fn no_token_or_secret_is_in_the_database_or_the_log_at_its_finest() {
@@ -39,6 +41,18 @@ async fn no_token_or_secret_is_in_the_database_or_the_log_at_its_finest() {
         .await
         .expect(200);
     secrets.push(text(&rotated["token"]));
+    // A kept answer holds a token, for those who have the Idempotency-Key and the admin token.
+    let idempotent = reqwest::Client::builder().no_proxy().build().unwrap();
+    for _ in 0..2 {
+        let request = idempotent
+            .post(format!("{}/v1/keys", server.base))
+            .bearer_auth(admin.expose())
+            .header("idempotency-key", IDEMPOTENCY_KEY)
+            .json(&json!({"name": "kept"}));
+        let kept = Answer::read(request.send().await.unwrap()).await;
+        secrets.push(text(&kept.expect(201)["token"]));
+    }
+    assert_eq!(secrets[6], secrets[7]);
     let token = secrets.last().unwrap().clone();
     let member = json!({"email": "ada@example.com", "name": "Ada", "role": "viewer"});
     let invited = call(Method::POST, "/v1/members", Some(member))
@@ -89,11 +103,18 @@ async fn no_token_or_secret_is_in_the_database_or_the_log_at_its_finest() {
     call(Method::POST, &format!("/v1/keys/{id}/revoke"), None)
         .await
         .expect(200);
+    let told = server
+        .call(Method::GET, "/v1/audit-log?limit=200", admin.expose(), None)
+        .await;
+    let told = told.unwrap().expect(200).to_string().into_bytes();
     let log = server.log.clone();
     assert!(server.terminate());
 
     let rows = database.dump().await.join("\n").into_bytes();
-    let mut places = vec![("the database's rows".to_owned(), rows)];
+    let mut places = vec![
+        ("the database's rows".to_owned(), rows),
+        ("the audit log's answer".to_owned(), told),
+    ];
     for entry in fs::read_dir(database.folder()).unwrap() {
         let path = entry.unwrap().path();
         places.push((path.display().to_string(), fs::read(&path).unwrap()));
@@ -103,6 +124,8 @@ async fn no_token_or_secret_is_in_the_database_or_the_log_at_its_finest() {
             let found = bytes.windows(secret.len()).any(|w| w == secret.as_bytes());
             assert!(!found, "a secret is in {place}");
         }
+        let key = IDEMPOTENCY_KEY.as_bytes();
+        assert!(!bytes.windows(key.len()).any(|w| w == key), "{place}");
         // What nobody may see of a key is neither there in part.
         for token in &secrets[4..] {
             let middle = &token.as_bytes()[15..35];

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use keyward::audit::{Act, Caller, Target};
 use keyward::store::Change;
 use keyward::store::outbox::Lane;
 use serde_json::json;
@@ -15,7 +16,7 @@ const BULK: usize = 20_000;
 /// Puts records on their way as an import does; they belong to no row.
 async fn put_on_their_way(app: &App, count: usize) {
     let store = app.store().await;
-    let mut change = Change::begin(&store, 1).await.unwrap();
+    let mut change = Change::begin(&store, 1, Caller::system()).await.unwrap();
     for number in 0..count {
         let record = json!({
             "kind": "key", "id": format!("key_bulk{number}"), "version": change.next_version(), "account": "acc_00000000",
@@ -25,7 +26,18 @@ async fn put_on_their_way(app: &App, count: usize) {
         let record: Record = serde_json::from_value(record).unwrap();
         change.publish_in(Lane::Bulk, &record).await.unwrap();
     }
-    let _ = change.commit().await.unwrap();
+    let act = Act {
+        action: "key.import".to_owned(),
+        target: Target {
+            kind: "key",
+            id: "key_bulk".to_owned(),
+            name: String::new(),
+            account: "acc_00000000".to_owned(),
+        },
+        before: None,
+        after: None,
+    };
+    let _ = change.commit(act).await.unwrap();
     store.close().await;
 }
 

@@ -17,7 +17,7 @@ use reqwest::Method;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::support::process::Process;
+use crate::support::process::{Process, free_address};
 use crate::support::{Answer, Database, Edge};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -74,6 +74,14 @@ fn attribute(span: &Span, name: &str) -> Option<String> {
 async fn served(database: &Database, edge: &Edge, more: &[(&str, &str)]) -> (Duration, Duration) {
     let admin = AdminToken::mint().unwrap();
     let edges = [edge.url()];
+    // What it logs is set by the test.
+    let listen = free_address();
+    let more: Vec<_> = more
+        .iter()
+        .copied()
+        .chain([("KEYWARD_LISTEN", listen.as_str())])
+        .collect();
+    let more = more.as_slice();
     let mut server =
         Process::serve_with(database, admin.expose(), &edges, "server.log", more).await;
     let began = Instant::now();

@@ -9,6 +9,7 @@ use super::input::{
     Cost, Host, Kind, MethodText, OnGuardFailureName, ParamName, PathTemplate, PreflightAge,
     Tokens, UnlistedName, Upstream, UpstreamTimeout,
 };
+use crate::audit::{Audited, Target};
 use crate::environment::{EnvironmentCode, EnvironmentName};
 use crate::openapi::names::{AccountId, ApiId, Name, Origins, PermissionText, Version};
 use crate::openapi::schema::schema;
@@ -100,6 +101,22 @@ impl ApiView {
             created_at: Timestamp(api.created_at),
             updated_at: Timestamp(api.updated_at),
             version: api.version,
+        }
+    }
+
+    /// Its version.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+}
+
+impl Audited for ApiView {
+    fn target(&self) -> Target {
+        Target {
+            kind: "api",
+            id: self.id.clone(),
+            name: self.name.clone(),
+            account: self.account_id.clone(),
         }
     }
 }

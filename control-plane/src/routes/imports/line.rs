@@ -20,7 +20,7 @@ use crate::validate::Checks;
 /// The longest of `start`, in characters.
 const MAX_START: usize = 64;
 /// Members of an export that an import does not need.
-const PASSED_OVER: [&str; 7] = [
+const PASSED_OVER: [&str; 8] = [
     "id",
     "accountId",
     "updatedAt",
@@ -28,6 +28,7 @@ const PASSED_OVER: [&str; 7] = [
     "usageCount",
     "version",
     "leak",
+    "rotation",
 ];
 const STATES: [(&str, KeyState); 4] = [
     ("active", KeyState::Active),

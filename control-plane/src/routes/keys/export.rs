@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use shared::record::KeyState;
 use shared::token::KeyHash;
 use utoipa::{IntoParams, ToSchema};
 
@@ -99,17 +98,11 @@ async fn page_after(
     for key in keys {
         let credentials = keys::credentials(&mut conn, &key.id).await?;
         let hash = credentials.first().map(|c| c.hash);
-        let status = match key.state {
-            KeyState::Active if key.settings.expires_at.is_some_and(|end| end <= now) => {
-                KeyStatus::Expired
-            }
-            KeyState::Active => KeyStatus::Active,
-            KeyState::Revoked | KeyState::OwnerRemoved | KeyState::Deleted => KeyStatus::Revoked,
-        };
+        let status = KeyStatus::unused(&key, now);
         lines.add(&ExportedKey {
             hash: hash.as_ref().map(KeyHash::to_hex).unwrap_or_default(),
             environment_code: key.environment.code.clone(),
-            key: KeyView::of(key, status),
+            key: KeyView::of(key, status, now),
         })?;
     }
     Ok(Some((lines, last)))

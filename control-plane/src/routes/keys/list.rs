@@ -86,7 +86,7 @@ pub async fn list(
         created_at: row.key.created_at,
         id: row.key.id.clone(),
     };
-    let page = page.page(rows, position, |row| KeyView::of(row.key, row.status));
+    let page = page.page(rows, position, |row| KeyView::of(row.key, row.status, now));
     Ok(Reply::ok(page))
 }
 

@@ -102,7 +102,8 @@ pub async fn show(
 ) -> Result<Reply<UsageView>, ApiError> {
     let range = query.check(state.now())?;
     let mut conn = state.store().read().await?;
-    let key = keys::find(&mut conn, &admin.account, &id)
+    // A deleted key keeps its history.
+    let key = keys::find_with_deleted(&mut conn, &admin.account, &id)
         .await?
         .ok_or_else(|| ApiError::no("key", &id))?;
     let sums = usage::sums(&mut conn, &key.id, range.from, range.to, range.step).await?;

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use shared::Millis;
 use shared::ip::IpRange;
 use shared::origin::OriginPattern;
 use shared::permission::Permission;
@@ -11,14 +12,16 @@ use shared::token::{MAX_TOKEN, Token};
 use utoipa::ToSchema;
 
 use super::input::{EnforcementName, Limit, OwnerId};
+use crate::audit::{Audited, Target};
 use crate::environment::EnvironmentName;
+use crate::http::body::Changed;
 use crate::http::shown_once::ShownOnce;
 use crate::openapi::names::{
     AccountId, Ips, KeyId, Metadata, Name, Origins, Permissions, Resources, Version,
 };
 use crate::openapi::schema::schema;
 use crate::store::key_list::KeyStatus;
-use crate::store::keys::Key;
+use crate::store::keys::{Key, Rotation};
 use crate::timestamp::Timestamp;
 
 schema! {
@@ -66,6 +69,9 @@ pub struct KeyView {
     start: String,
     #[schema(value_type = Last8)]
     last8: String,
+    /// The rotation whose grace is running.
+    #[schema(required)]
+    rotation: Option<RotationView>,
     /// What it may do.
     #[schema(value_type = Permissions)]
     permissions: Vec<Permission>,
@@ -103,6 +109,33 @@ pub struct KeyView {
     version: u64,
 }
 
+/// A rotation whose grace is running: both tokens work.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Rotation)]
+#[serde(rename_all = "camelCase")]
+struct RotationView {
+    started_at: Timestamp,
+    old_token_ends_at: Timestamp,
+    /// How the old token begins; `null` if an older version of the server, which did not keep it, began the rotation.
+    #[schema(required, value_type = Option<Start>)]
+    old_start: Option<String>,
+    /// How the old token ends.
+    #[schema(required, value_type = Option<Last8>)]
+    old_last8: Option<String>,
+}
+
+impl RotationView {
+    fn of(rotation: &Rotation) -> Self {
+        let old = rotation.old.as_ref();
+        Self {
+            started_at: Timestamp(rotation.started_at),
+            old_token_ends_at: Timestamp(rotation.ends_at),
+            old_start: old.map(|hints| hints.start.clone()),
+            old_last8: old.map(|hints| hints.last8.clone()),
+        }
+    }
+}
+
 /// A token that was found in public.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Leak)]
@@ -118,8 +151,9 @@ struct LeakView {
 }
 
 impl KeyView {
-    /// The view of a key.
-    pub fn of(key: Key, status: KeyStatus) -> Self {
+    /// The view of a key at a time.
+    pub fn of(key: Key, status: KeyStatus, now: Millis) -> Self {
+        let rotation = key.rotation_at(now).map(RotationView::of);
         let settings = key.settings;
         Self {
             id: key.id,
@@ -130,6 +164,7 @@ impl KeyView {
             status: status.name(),
             start: key.hints.start,
             last8: key.hints.last8,
+            rotation,
             permissions: settings.permissions,
             resources: settings.resources,
             allowed_origins: settings.allowed_origins,
@@ -153,6 +188,25 @@ impl KeyView {
     }
 }
 
+impl KeyView {
+    /// As the audit log has it: a status that comes of use is no admin's act.
+    pub fn in_log(key: Key, now: Millis) -> Self {
+        let status = KeyStatus::unused(&key, now);
+        Self::of(key, status, now)
+    }
+}
+
+impl Audited for KeyView {
+    fn target(&self) -> Target {
+        Target {
+            kind: "key",
+            id: self.id.clone(),
+            name: self.name.clone(),
+            account: self.account_id.clone(),
+        }
+    }
+}
+
 /// A key after a change.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ChangedKey {
@@ -160,6 +214,16 @@ pub struct ChangedKey {
     pub key: KeyView,
     /// Whether every edge has it.
     pub propagated: bool,
+}
+
+impl Changed for ChangedKey {
+    fn version(&self) -> Option<u64> {
+        Some(self.key.version)
+    }
+
+    fn set_propagated(&mut self, propagated: bool) {
+        self.propagated = propagated;
+    }
 }
 
 /// A key with its new token: no other answer ever holds it.
@@ -180,5 +244,15 @@ impl ChangedKey {
             key: self.key,
             propagated: self.propagated,
         }
+    }
+}
+
+impl Changed for NewToken {
+    fn version(&self) -> Option<u64> {
+        Some(self.key.version)
+    }
+
+    fn set_propagated(&mut self, propagated: bool) {
+        self.propagated = propagated;
     }
 }

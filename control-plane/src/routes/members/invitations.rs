@@ -8,14 +8,17 @@ use utoipa::ToSchema;
 use super::view::{InvitationText, InvitedMember};
 use super::{MemberView, begin, save};
 use crate::admin_token::{AdminToken, InvitationToken};
+use crate::audit::{Act, Actor, Caller};
 use crate::auth::Admin;
 use crate::entropy;
 use crate::error::ApiError;
-use crate::http::body::{Body, OptionalBody, Reply};
+use crate::http::body::{Body, Changed, OptionalBody, Reply};
+use crate::http::client::Client;
 use crate::http::params::Id;
+use crate::http::precondition::Precondition;
 use crate::http::shown_once::ShownOnce;
 use crate::openapi::answers::{Conflict, NotFound};
-use crate::openapi::names::{AdminTokenText, MemberId};
+use crate::openapi::names::{AdminTokenText, IdempotencyKey, IfMatch, MemberId};
 use crate::routes::admin_tokens::TokenView;
 use crate::routes::keys::Nothing;
 use crate::state::AppState;
@@ -46,6 +49,16 @@ pub struct AcceptedInvitation {
     propagated: bool,
 }
 
+impl Changed for AcceptedInvitation {
+    fn version(&self) -> Option<u64> {
+        None
+    }
+
+    fn set_propagated(&mut self, propagated: bool) {
+        self.propagated = propagated;
+    }
+}
+
 /// A fresh invitation.
 ///
 /// # Errors
@@ -64,7 +77,7 @@ pub fn fresh(now: Millis) -> anyhow::Result<(Invitation, InvitationToken)> {
 /// The one before is worth nothing from now on. The answer holds the new one, which is shown this once.
 #[utoipa::path(
     post, path = "/members/{id}/invitation", operation_id = "renewInvitation", tag = "People",
-    params(("id" = inline(MemberId), Path)),
+    params(("id" = inline(MemberId), Path), IfMatch, IdempotencyKey),
     request_body(content = Option<Nothing>, example = json!({})),
     responses((status = 200, description = "The member is invited anew.", body = InvitedMember), Conflict),
     security(("adminToken" = ["members.write"])),
@@ -73,9 +86,11 @@ pub async fn renew(
     State(state): State<AppState>,
     admin: Admin,
     Id(id): Id,
+    precondition: Precondition,
     OptionalBody(Nothing {}): OptionalBody<Nothing>,
 ) -> Result<Reply<InvitedMember>, ApiError> {
-    let (mut change, mut member) = begin(&state, &admin, &id).await?;
+    let (mut change, before) = begin(&state, &admin, &id, &precondition).await?;
+    let mut member = before.clone();
     if member.active {
         let detail = "The member has accepted an invitation; make an admin token for them instead";
         return Err(ApiError::Conflict(detail.to_owned()));
@@ -83,8 +98,10 @@ pub async fn renew(
     let (invitation, token) = fresh(change.now())?;
     member.invitation = Some(invitation);
     save(&mut change, &mut member).await?;
-    let propagated = state.commit(change).await?;
-    Ok(Reply::ok(InvitedMember::of(member, &token, propagated)))
+    let member = MemberView::of(member);
+    let act = Act::change("invite", &MemberView::of(before), &member)?;
+    let reply = Reply::ok(InvitedMember::of(member, &token));
+    state.commit(change, act, reply).await
 }
 
 /// Accept an invitation
@@ -99,6 +116,7 @@ pub async fn renew(
 )]
 pub async fn accept(
     State(state): State<AppState>,
+    client: Client,
     Body(input): Body<AcceptInvitation>,
 ) -> Result<Reply<AcceptedInvitation>, ApiError> {
     let mut checks = Checks::default();
@@ -110,11 +128,12 @@ pub async fn accept(
         ApiError::NotFound(detail.to_owned())
     };
     let hash = invitation.map(|i| i.hash()).ok_or_else(unknown)?;
-    let mut change = state.change().await?;
+    let mut change = state.change_by(Caller::new(Actor::Holder, client)).await?;
     let now = change.now();
     let mut member = members::invited(change.conn(), &hash, now)
         .await?
         .ok_or_else(unknown)?;
+    let before = MemberView::of(member.clone());
     member.active = true;
     member.invitation = None;
     save(&mut change, &mut member).await?;
@@ -132,11 +151,13 @@ pub async fn accept(
         expires_at: None,
     };
     admin_tokens::insert(change.conn(), &token, &row).await?;
-    let propagated = state.commit(change).await?;
-    Ok(Reply::created(AcceptedInvitation {
+    let member = MemberView::of(member);
+    let act = Act::change("accept", &before, &member)?;
+    let reply = Reply::created(AcceptedInvitation {
         token: ShownOnce::new(token.expose()),
         admin_token: TokenView::of(row),
-        member: MemberView::of(member),
-        propagated,
-    }))
+        member,
+        propagated: false,
+    });
+    state.commit(change, act, reply).await
 }

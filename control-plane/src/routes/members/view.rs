@@ -5,6 +5,8 @@ use utoipa::ToSchema;
 
 use super::input::Email;
 use crate::admin_token::InvitationToken;
+use crate::audit::{Audited, Target};
+use crate::http::body::Changed;
 use crate::http::shown_once::ShownOnce;
 use crate::openapi::names::{AccountId, MemberId, Name, RoleId, Version};
 use crate::openapi::schema::schema;
@@ -64,6 +66,17 @@ impl MemberView {
     }
 }
 
+impl Audited for MemberView {
+    fn target(&self) -> Target {
+        Target {
+            kind: "member",
+            id: self.id.clone(),
+            name: self.name.clone(),
+            account: self.account_id.clone(),
+        }
+    }
+}
+
 /// A member after a change.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ChangedMember {
@@ -85,12 +98,42 @@ pub struct InvitedMember {
 
 impl InvitedMember {
     /// The answer to an invitation.
-    pub fn of(member: Member, invitation: &InvitationToken, propagated: bool) -> Self {
+    pub fn of(member: MemberView, invitation: &InvitationToken) -> Self {
         Self {
-            member: MemberView::of(member),
+            member,
             invitation: ShownOnce::new(invitation.expose()),
-            propagated,
+            propagated: false,
         }
+    }
+}
+
+impl Changed for ChangedMember {
+    fn version(&self) -> Option<u64> {
+        Some(self.member.version)
+    }
+
+    fn set_propagated(&mut self, propagated: bool) {
+        self.propagated = propagated;
+    }
+}
+
+impl Changed for InvitedMember {
+    fn version(&self) -> Option<u64> {
+        Some(self.member.version)
+    }
+
+    fn set_propagated(&mut self, propagated: bool) {
+        self.propagated = propagated;
+    }
+}
+
+impl Changed for RemovedMember {
+    fn version(&self) -> Option<u64> {
+        None
+    }
+
+    fn set_propagated(&mut self, propagated: bool) {
+        self.propagated = propagated;
     }
 }
 

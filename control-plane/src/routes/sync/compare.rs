@@ -2,10 +2,11 @@
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
 use super::view::{FailureText, KindWord, RecordCount};
-use super::{TargetUrl, check_target, chosen, only_root};
+use super::{TargetUrl, act, check_target, chosen, only_root};
 use crate::auth::Admin;
 use crate::error::ApiError;
 use crate::http::body::{OptionalBody, Reply, given};
@@ -258,7 +259,7 @@ pub async fn repair(
             if findings.drift.is_empty() {
                 break;
             }
-            match mend(&state, &url, &findings.drift).await? {
+            match mend(&state, &admin, &url, &findings.drift).await? {
                 Ok((mended, all)) => {
                     sum.pushed += mended.pushed;
                     sum.republished += mended.republished;
@@ -284,6 +285,7 @@ pub async fn repair(
 /// Mends an edge; gives what was mended, and whether every edge has what was published anew.
 async fn mend(
     state: &AppState,
+    admin: &Admin,
     url: &str,
     drift: &[Drift],
 ) -> Result<Result<(Mended, bool), PushError>, ApiError> {
@@ -293,7 +295,18 @@ async fn mend(
         Err(PushError::Local(error)) => return Err(error.into()),
         Err(error) => return Ok(Err(error)),
     };
-    let (mended, committed) = repair::publish_anew(state.store(), drift, state.clock()).await?;
+    let act = |what: &str, value: Value| {
+        let more = [(what.to_owned(), value)];
+        act("repair", url, &admin.account, Map::from_iter(more))
+    };
+    if pushed > 0 {
+        let change = state.change(admin).await?;
+        let _ = change.commit(act("pushed", pushed.into())).await?;
+    }
+    let published = |ids: Vec<&str>| act("published", ids.into());
+    let caller = &admin.caller;
+    let (mended, committed) =
+        repair::publish_anew(state.store(), drift, state.clock(), caller, published).await?;
     let propagated = match committed {
         Some(committed) => state.propagation().settle(committed).await,
         None => true,

@@ -23,6 +23,12 @@ pub fn keyward(database: &Database) -> Command {
     command
 }
 
+/// An address that is free now, for a server whose log does not tell of it.
+pub fn free_address() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
 /// The base URL that a server's log tells.
 fn address(log: &Path) -> Option<String> {
     let text = std::fs::read_to_string(log).ok()?;
@@ -68,8 +74,12 @@ impl Process {
             .stderr(File::create(&log).unwrap())
             .spawn()
             .unwrap();
-        // Its log tells which port it was given: one that was looked for before might be another's by now.
-        let base = until("the server tells its address", || async { address(&log) }).await;
+        let given = more.iter().find(|(name, _)| *name == "KEYWARD_LISTEN");
+        let base = match given {
+            Some((_, address)) => format!("http://{address}"),
+            // Its log tells which port it was given: one that was looked for before might be another's by now.
+            None => until("the server tells its address", || async { address(&log) }).await,
+        };
         let process = Self {
             child,
             base,
