@@ -120,6 +120,14 @@ impl Act {
         ))
     }
 
+    /// Something that has no view of its own was acted on; `after` tells what came of it.
+    ///
+    /// # Errors
+    /// When `after` is not a JSON object.
+    pub fn on<T: Serialize>(verb: &str, target: Target, after: &T) -> anyhow::Result<Self> {
+        Ok(Self::new(verb, target, None, Some(object(after)?)))
+    }
+
     /// Something was changed by an act of this name, `update` or `revoke` for example. The entry holds what differs.
     ///
     /// # Errors

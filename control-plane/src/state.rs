@@ -160,6 +160,7 @@ impl AppState {
     /// # Errors
     /// When the commit fails. The change is then not made.
     pub async fn settle(&self, change: Change, act: Act) -> anyhow::Result<bool> {
+        self.0.propagation.announce(change.reach());
         let committed = change.commit(act).await?;
         Ok(self.0.propagation.settle(committed).await)
     }

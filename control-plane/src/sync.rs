@@ -109,13 +109,8 @@ impl Propagation {
     /// Wakes the pushers and waits, within bounds, until every edge has the change: whether that is so. The edges are those
     /// that this process is configured with. Without any nothing is guarded, and the answer is no.
     pub async fn settle(&self, change: Committed) -> bool {
-        let seq = change.0.urgent.max(change.0.bulk);
-        self.office.committed.send_modify(|news| {
-            if seq > news.seq {
-                news.seq = seq;
-                news.trace = tracing_export::current();
-            }
-        });
+        self.announce(change.0);
+        self.wake();
         if self.edges.is_empty() {
             return false;
         }
@@ -129,6 +124,19 @@ impl Propagation {
             true
         };
         tokio::time::timeout(self.wait, all).await.unwrap_or(false)
+    }
+
+    /// Tells to which trace the push of a change belongs. To be called before the commit: others may tell the pushers of
+    /// that before we do.
+    pub fn announce(&self, change: Marks) {
+        let seq = change.urgent.max(change.bulk);
+        self.office.committed.send_if_modified(|news| {
+            if seq > news.seq {
+                news.seq = seq;
+                news.trace = tracing_export::current();
+            }
+            false
+        });
     }
 
     /// Wakes the pushers.

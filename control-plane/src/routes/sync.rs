@@ -5,12 +5,12 @@ mod view;
 
 use axum::extract::State;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::json;
 use shared::record::MAX_ID;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use crate::audit::{Act, Target};
+use crate::audit::{self, Act};
 use crate::auth::Admin;
 use crate::error::ApiError;
 use crate::http::body::{OptionalBody, Reply, given};
@@ -18,6 +18,7 @@ use crate::openapi::Routes;
 use crate::openapi::answers::NotFound;
 use crate::openapi::schema::schema;
 use crate::state::AppState;
+use crate::store::targets::Target;
 use crate::store::{Conn, accounts, targets};
 use crate::validate::{Checks, MAX_NAME};
 use view::{Edges, TargetView};
@@ -82,21 +83,29 @@ async fn resync(
     checks.finish()?;
     let mut change = state.change(&admin).await?;
     only_root(change.conn(), &admin).await?;
-    let url = input.target.as_deref();
-    let mut acts = Vec::new();
-    for target in chosen(change.conn(), url).await? {
+    let urls = chosen(change.conn(), input.target.as_deref()).await?;
+    for target in &urls {
         targets::deliver_in_full(change.conn(), &target.url).await?;
-        acts.push(act("resync", &target.url, &admin.account, Map::new()));
     }
-    let edges = edges(change.conn(), url).await?;
-    if let Some(last) = acts.pop() {
-        for act in acts {
-            change.note(act).await?;
-        }
-        let _ = change.commit(last).await?;
-    }
+    let edges = edges(change.conn(), input.target.as_deref()).await?;
+    let urls: Vec<&str> = urls.iter().map(|target| target.url.as_str()).collect();
+    let target = audited(&admin, input.target.as_deref());
+    let act = Act::on("resync", target, &json!({"targets": urls}))?;
+    let _ = change.commit(act).await?;
     state.propagation().wake();
     Ok(Reply::ok(edges))
+}
+
+/// What the audit log calls an edge, or all of them.
+fn audited(admin: &Admin, url: Option<&str>) -> audit::Target {
+    let url = url.unwrap_or("all");
+    audit::Target {
+        kind: "edge",
+        // As much of it as the audit log's document allows.
+        id: url.chars().take(MAX_ID).collect(),
+        name: url.chars().take(MAX_NAME).collect(),
+        account: admin.account.clone(),
+    }
 }
 
 /// The edges belong to the root account; to others they don't exist.
@@ -109,23 +118,6 @@ async fn only_root(conn: &mut Conn, admin: &Admin) -> Result<(), ApiError> {
     }
 }
 
-/// An act on an edge, which belongs to the root account.
-fn act(verb: &str, url: &str, root: &str, more: Map<String, Value>) -> Act {
-    let mut after = more;
-    after.insert("url".to_owned(), url.into());
-    Act {
-        action: format!("edge.{verb}"),
-        target: Target {
-            kind: "edge",
-            id: url.chars().take(MAX_ID).collect(),
-            name: url.chars().take(MAX_NAME).collect(),
-            account: root.to_owned(),
-        },
-        before: None,
-        after: Some(after),
-    }
-}
-
 fn check_target(checks: &mut Checks, target: Option<&str>) {
     if let Some(target) = target {
         checks.text("target", target, MAX_TARGET);
@@ -133,7 +125,7 @@ fn check_target(checks: &mut Checks, target: Option<&str>) {
 }
 
 /// The edge of this URL, or every edge.
-async fn chosen(conn: &mut Conn, url: Option<&str>) -> Result<Vec<targets::Target>, ApiError> {
+async fn chosen(conn: &mut Conn, url: Option<&str>) -> Result<Vec<Target>, ApiError> {
     match url {
         None => Ok(targets::all(conn).await?),
         Some(url) => match targets::find(conn, url.trim_end_matches('/')).await? {

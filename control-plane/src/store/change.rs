@@ -62,6 +62,11 @@ impl Change {
         })
     }
 
+    /// How far edges come that have what was published so far.
+    pub fn reach(&self) -> Marks {
+        self.seq
+    }
+
     /// A version for a record: higher than any before.
     pub fn next_version(&mut self) -> u64 {
         let version = self.next;

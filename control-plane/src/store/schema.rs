@@ -33,7 +33,9 @@ impl Store {
             Ok(version) => version.unwrap_or(0),
             // The table is not there before the first migration.
             Err(sqlx::Error::Database(_)) => {
-                query("select 1").fetch_one::<i64>(&mut conn).await?;
+                query("select cast(1 as bigint)")
+                    .fetch_one::<i64>(&mut conn)
+                    .await?;
                 0
             }
             Err(error) => return Err(error),

@@ -5,9 +5,10 @@
 //! under a fresh version above the edge's, and what the database does not know as a tombstone. So a database that was
 //! restored from a backup is accepted.
 
+use serde_json::json;
 use shared::record::Record;
 
-use crate::audit::{Act, Caller};
+use crate::audit::{Act, Caller, Target};
 use crate::clock::Clock;
 use crate::store::targets::Kind;
 use crate::store::{Change, Committed, Store, digests, lost, snapshot};
@@ -72,8 +73,8 @@ async fn record_of(
     }
 }
 
-/// Publishes anew what an edge has in a newer version than the database, or alone. Gives what to wait for, if there was
-/// anything. `act` makes the audit log's entry of the ids that are published.
+/// Publishes anew what the edge has in a newer version than the database, or alone. Gives what to wait for, if there was
+/// anything. The audit log tells how much of it there was, by the edge's name.
 ///
 /// # Errors
 /// When the database can't be written.
@@ -81,8 +82,8 @@ pub async fn publish_anew(
     store: &Store,
     drift: &[Drift],
     clock: &dyn Clock,
-    caller: &Caller,
-    act: impl Fn(Vec<&str>) -> Act,
+    by: &Caller,
+    edge: &Target,
 ) -> anyhow::Result<(Mended, Option<Committed>)> {
     let ahead = |d: &&Drift| matches!(d.fault, Fault::Newer | Fault::Unknown);
     let ahead: Vec<&Drift> = drift.iter().filter(ahead).collect();
@@ -90,37 +91,34 @@ pub async fn publish_anew(
     let mut mended = Mended::default();
     let mut committed = None;
     for some in ahead.chunks(AT_ONCE) {
-        let mut change = Change::begin(store, clock.now(), caller.clone()).await?;
+        let mut change = Change::begin(store, clock.now(), by.clone()).await?;
+        let before = mended;
         change.rise_above(highest);
         for drift in some {
             // A kind that only a newer version knows is left to that one.
-            if let Some(kind) = Kind::of_record(&drift.kind) {
-                publish(&mut change, kind, drift, &mut mended).await?;
+            let Some(kind) = Kind::of_record(&drift.kind) else {
+                continue;
+            };
+            let version = change.next_version();
+            if digests::set_version(change.conn(), kind, &drift.id, version).await? {
+                mended.republished += 1;
+                if let Some(record) = snapshot::one(change.conn(), kind, &drift.id).await? {
+                    change.publish(&record).await?;
+                }
+                continue;
+            }
+            lost::keep(change.conn(), kind, &drift.id, &drift.account, version).await?;
+            mended.removed += 1;
+            if let Some(record) = snapshot::one(change.conn(), Kind::Lost, &drift.id).await? {
+                change.publish(&record).await?;
             }
         }
-        let ids = some.iter().map(|drift| drift.id.as_str()).collect();
-        committed = Some(change.commit(act(ids)).await?);
+        let done = json!({
+            "republished": mended.republished - before.republished,
+            "removed": mended.removed - before.removed,
+        });
+        let act = Act::on("repair", edge.clone(), &done)?;
+        committed = Some(change.commit(act).await?);
     }
     Ok((mended, committed))
-}
-
-async fn publish(
-    change: &mut Change,
-    kind: Kind,
-    drift: &Drift,
-    mended: &mut Mended,
-) -> sqlx::Result<()> {
-    let version = change.next_version();
-    let record = if digests::set_version(change.conn(), kind, &drift.id, version).await? {
-        mended.republished += 1;
-        snapshot::one(change.conn(), kind, &drift.id).await?
-    } else {
-        lost::keep(change.conn(), kind, &drift.id, &drift.account, version).await?;
-        mended.removed += 1;
-        snapshot::one(change.conn(), Kind::Lost, &drift.id).await?
-    };
-    match record {
-        Some(record) => change.publish(&record).await,
-        None => Ok(()),
-    }
 }

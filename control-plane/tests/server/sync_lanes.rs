@@ -26,17 +26,13 @@ async fn put_on_their_way(app: &App, count: usize) {
         let record: Record = serde_json::from_value(record).unwrap();
         change.publish_in(Lane::Bulk, &record).await.unwrap();
     }
-    let act = Act {
-        action: "key.import".to_owned(),
-        target: Target {
-            kind: "key",
-            id: "key_bulk".to_owned(),
-            name: String::new(),
-            account: "acc_00000000".to_owned(),
-        },
-        before: None,
-        after: None,
+    let target = Target {
+        kind: "key",
+        id: "many".to_owned(),
+        name: "many".to_owned(),
+        account: String::new(),
     };
+    let act = Act::on("pile_up", target, &serde_json::json!({})).unwrap();
     let _ = change.commit(act).await.unwrap();
     store.close().await;
 }

@@ -2,11 +2,10 @@
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
 use super::view::{FailureText, KindWord, RecordCount};
-use super::{TargetUrl, act, check_target, chosen, only_root};
+use super::{TargetUrl, audited, check_target, chosen, only_root};
 use crate::auth::Admin;
 use crate::error::ApiError;
 use crate::http::body::{OptionalBody, Reply, given};
@@ -295,18 +294,10 @@ async fn mend(
         Err(PushError::Local(error)) => return Err(error.into()),
         Err(error) => return Ok(Err(error)),
     };
-    let act = |what: &str, value: Value| {
-        let more = [(what.to_owned(), value)];
-        act("repair", url, &admin.account, Map::from_iter(more))
-    };
-    if pushed > 0 {
-        let change = state.change(admin).await?;
-        let _ = change.commit(act("pushed", pushed.into())).await?;
-    }
-    let published = |ids: Vec<&str>| act("published", ids.into());
-    let caller = &admin.caller;
-    let (mended, committed) =
-        repair::publish_anew(state.store(), drift, state.clock(), caller, published).await?;
+    let target = audited(admin, Some(url));
+    let (store, clock) = (state.store(), state.clock());
+    let done = repair::publish_anew(store, drift, clock, &admin.caller, &target);
+    let (mended, committed) = done.await?;
     let propagated = match committed {
         Some(committed) => state.propagation().settle(committed).await,
         None => true,
