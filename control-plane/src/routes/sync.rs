@@ -6,6 +6,7 @@ mod view;
 use axum::extract::State;
 use serde::Deserialize;
 use serde_json::json;
+use shared::record::MAX_ID;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
@@ -19,7 +20,7 @@ use crate::openapi::schema::schema;
 use crate::state::AppState;
 use crate::store::targets::Target;
 use crate::store::{Conn, accounts, targets};
-use crate::validate::Checks;
+use crate::validate::{Checks, MAX_NAME};
 use view::{Edges, TargetView};
 
 /// The longest URL of an edge that is looked for, in characters.
@@ -100,8 +101,9 @@ fn audited(admin: &Admin, url: Option<&str>) -> audit::Target {
     let url = url.unwrap_or("all");
     audit::Target {
         kind: "edge",
-        id: url.to_owned(),
-        name: url.to_owned(),
+        // As much of it as the audit log's document allows.
+        id: url.chars().take(MAX_ID).collect(),
+        name: url.chars().take(MAX_NAME).collect(),
         account: admin.account.clone(),
     }
 }

@@ -52,7 +52,7 @@ async fn a_backup_under_load_restores_to_one_moment_and_the_edge_takes_it_over_n
         admin,
         Method::POST,
         "/v1/keys",
-        json!({"name": "0"}),
+        json!({"name": "0", "metadata": {"n": 0}}),
     )
     .await;
     let id = text(&made["key"]["id"]);
