@@ -65,14 +65,66 @@ wire!(ResourceParam {
     param: "param"
 });
 
-/// Why a routes table can't be used; `index` is the row.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("route {index}: {reason}")]
+/// Why a routes table can't be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("route {index}: {fault}")]
 pub struct RouteError {
     /// The row, from 0.
     pub index: usize,
-    /// What is wrong with it, for people.
-    pub reason: String,
+    /// What is wrong with it.
+    pub fault: RouteFault,
+}
+
+/// What is wrong with a row of a routes table. A value and not a text, so that the Worker, which tells nobody, carries no words for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RouteFault {
+    /// Over [`MAX_ROUTES`].
+    #[error("more than {MAX_ROUTES} routes")]
+    TooMany,
+    /// Names a parameter that the path lacks.
+    #[error("accountParam names no parameter of the path")]
+    AccountParam,
+    /// Names a parameter that the path lacks.
+    #[error("resource.param names no parameter of the path")]
+    ResourceParam,
+    /// The same template with other names.
+    #[error("a path of the same form stands above, with other names for its parameters")]
+    OtherNames,
+    /// The same row again.
+    #[error("the same method and path stand above already")]
+    Twice,
+    /// No method.
+    #[error("the method is an HTTP method in upper case, or *")]
+    Method,
+    /// No path.
+    #[error("the path begins with / and has at most {MAX_TEMPLATE} characters")]
+    Path,
+    /// Would match nothing.
+    #[error(
+        "the path is written decoded, without empty or dot segments and without a slash at the end"
+    )]
+    Form,
+    /// Out of bounds.
+    #[error("the cost is 1 to {MAX_COST} units")]
+    Cost,
+    /// No kind.
+    #[error("resource.kind is lower case letters, digits, - and _")]
+    Kind,
+    /// Something after a rest.
+    #[error("{{*…}} stands at the end")]
+    RestNotLast,
+    /// A name twice.
+    #[error("a parameter's name stands in the path twice")]
+    SameName,
+    /// An open brace alone.
+    #[error("a }} is missing")]
+    OpenBrace,
+    /// Several parameters in a segment.
+    #[error("a segment has one parameter, and braces and stars for nothing else")]
+    Segment,
+    /// No name, or a star elsewhere.
+    #[error("a parameter is {{name}}, or {{*name}} at the end")]
+    Param,
 }
 
 /// A compiled routes table.
@@ -159,30 +211,27 @@ impl RouteTable {
     pub fn compile(routes: &[Route]) -> Result<Self, RouteError> {
         let mut table = Self::default();
         for (index, route) in routes.iter().enumerate() {
-            let fail = |reason: String| RouteError { index, reason };
+            let fail = |fault| RouteError { index, fault };
             if index >= MAX_ROUTES {
-                return Err(fail(format!("more than {MAX_ROUTES} routes")));
+                return Err(fail(RouteFault::TooMany));
             }
             check(route).map_err(fail)?;
-            table.add(route).map_err(|reason| fail(reason.to_owned()))?;
+            table.add(route).map_err(fail)?;
         }
         Ok(table)
     }
 
-    fn add(&mut self, route: &Route) -> Result<(), &'static str> {
+    fn add(&mut self, route: &Route) -> Result<(), RouteFault> {
         let segments = tree::segments(&route.path)?;
         let place = |name: Option<&String>, lacking| match name {
             Some(name) => Place::of(name, &segments).map(Some).ok_or(lacking),
             None => Ok(None),
         };
         let row = Row {
-            account: place(
-                route.account_param.as_ref(),
-                "accountParam names no parameter of the path",
-            )?,
+            account: place(route.account_param.as_ref(), RouteFault::AccountParam)?,
             resource: place(
                 route.resource.as_ref().map(|r| &r.param),
-                "resource.param names no parameter of the path",
+                RouteFault::ResourceParam,
             )?,
             route: route.clone(),
         };
@@ -192,12 +241,10 @@ impl RouteTable {
             return Ok(());
         };
         if rows.iter().any(|r| r.route.path != route.path) {
-            return Err(
-                "a path of the same form stands above, with other names for its parameters",
-            );
+            return Err(RouteFault::OtherNames);
         }
         if rows.iter().any(|r| r.route.method == route.method) {
-            return Err("the same method and path stand above already");
+            return Err(RouteFault::Twice);
         }
         rows.push(row);
         Ok(())
@@ -231,7 +278,7 @@ impl Row {
     }
 }
 
-fn check(route: &Route) -> Result<(), String> {
+fn check(route: &Route) -> Result<(), RouteFault> {
     let method_fits = route.method == ANY_METHOD
         || ((1..=MAX_METHOD).contains(&route.method.len())
             && route
@@ -239,24 +286,22 @@ fn check(route: &Route) -> Result<(), String> {
                 .bytes()
                 .all(|b| b.is_ascii_uppercase() || b == b'-'));
     if !method_fits {
-        return Err("the method is an HTTP method in upper case, or *".into());
+        return Err(RouteFault::Method);
     }
     if !route.path.starts_with('/') || route.path.len() > MAX_TEMPLATE {
-        return Err(format!(
-            "the path begins with / and has at most {MAX_TEMPLATE} characters"
-        ));
+        return Err(RouteFault::Path);
     }
     // The literal part must be in the form that requests are brought to, or it could never match.
     let literal = route.path.replace(['{', '}', '*'], "");
     if crate::path::canonical(&literal).ok().as_deref() != Some(literal.as_str()) {
-        return Err("the path is written decoded, without empty or dot segments and without a slash at the end".into());
+        return Err(RouteFault::Form);
     }
     if !(1..=MAX_COST).contains(&route.cost) {
-        return Err(format!("the cost is 1 to {MAX_COST} units"));
+        return Err(RouteFault::Cost);
     }
     let is_kind = |r: &ResourceParam| crate::resource::is_kind(&r.kind);
     if !route.resource.as_ref().is_none_or(is_kind) {
-        return Err("resource.kind is lower case letters, digits, - and _".into());
+        return Err(RouteFault::Kind);
     }
     Ok(())
 }

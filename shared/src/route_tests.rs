@@ -88,9 +88,9 @@ fn bad_rows_are_named() {
         assert_eq!(err.index, 1, "{bad:?}");
     }
     let twice = RouteTable::compile(&[route("GET", "/a"), route("GET", "/a")]).unwrap_err();
-    assert!(twice.reason.contains("already"));
+    assert!(twice.fault.to_string().contains("already"));
     let clash = RouteTable::compile(&[route("GET", "/{a}"), route("PUT", "/{b}")]).unwrap_err();
-    assert!(clash.reason.contains("other names"));
+    assert!(clash.fault.to_string().contains("other names"));
 }
 
 #[test]

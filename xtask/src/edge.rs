@@ -26,7 +26,7 @@ use crate::setup::{self, Tools, WasmToolchain};
 /// What wasm-opt shall do and may use. The compiler has optimised already: higher levels take three times as long, and
 /// their result is larger when gzipped. Functions of like names are alike, and compress better side by side. The features
 /// are those that rustc's target enables by itself.
-const WASM_OPT: [&str; 11] = [
+const WASM_OPT: [&str; 13] = [
     "-O1",
     "--duplicate-function-elimination",
     "--reorder-functions-by-name",
@@ -37,7 +37,9 @@ const WASM_OPT: [&str; 11] = [
     "--enable-nontrapping-float-to-int",
     "--enable-reference-types",
     "--enable-sign-ext",
+    "--rse",
     "--strip-producers",
+    "--strip-target-features",
 ];
 /// The cargo profile of the edge.
 const PROFILE: &str = "edge";

@@ -213,7 +213,7 @@ fn compile(text: &str, candidate: &str, serial: u64) -> Result<Option<Rc<Api>>, 
         return Ok(None);
     };
     let routes = RouteTable::compile(&record.routes)
-        .map_err(|e| format!("{}: its routes can't be used: {e}", record.id))?;
+        .map_err(|e| format!("{}: its route {} can't be used", record.id, e.index))?;
     Ok(Some(Rc::new(Api {
         record,
         endpoint,

@@ -6,6 +6,8 @@
 
 use std::cmp::Reverse;
 
+use super::RouteFault;
+
 /// One segment of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Segment<'a> {
@@ -24,34 +26,34 @@ pub(super) enum Segment<'a> {
 /// The segments of a template that begins with a slash.
 ///
 /// # Errors
-/// What is wrong with it, for people.
-pub(super) fn segments(template: &str) -> Result<Vec<Segment<'_>>, &'static str> {
+/// What is wrong with it.
+pub(super) fn segments(template: &str) -> Result<Vec<Segment<'_>>, RouteFault> {
     let texts = template.strip_prefix('/').filter(|rest| !rest.is_empty());
     let mut read = Vec::new();
     for text in texts.into_iter().flat_map(|rest| rest.split('/')) {
         if matches!(read.last(), Some(Segment::Rest { .. })) {
-            return Err("{*…} stands at the end");
+            return Err(RouteFault::RestNotLast);
         }
         let segment = segment(text)?;
         let name = segment.name();
         if name.is_some() && read.iter().any(|s: &Segment<'_>| s.name() == name) {
-            return Err("a parameter's name stands in the path twice");
+            return Err(RouteFault::SameName);
         }
         read.push(segment);
     }
     Ok(read)
 }
 
-fn segment(text: &str) -> Result<Segment<'_>, &'static str> {
+fn segment(text: &str) -> Result<Segment<'_>, RouteFault> {
     let Some((before, rest)) = text.split_once('{') else {
         // A star alone would be taken for what it is elsewhere, and match nothing but itself.
         let literal = (!text.contains(['}', '*'])).then_some(Segment::Literal(text));
-        return literal.ok_or("a parameter is {name}, or {*name} at the end");
+        return literal.ok_or(RouteFault::Param);
     };
-    let (name, after) = rest.split_once('}').ok_or("a } is missing")?;
+    let (name, after) = rest.split_once('}').ok_or(RouteFault::OpenBrace)?;
     let special = ['{', '}', '*'];
     if [before, after].iter().any(|text| text.contains(special)) {
-        return Err("a segment has one parameter, and braces and stars for nothing else");
+        return Err(RouteFault::Segment);
     }
     let (rest_of, name) = match name.strip_prefix('*') {
         Some(name) => (true, name),
@@ -59,7 +61,7 @@ fn segment(text: &str) -> Result<Segment<'_>, &'static str> {
     };
     let is_alone = before.is_empty() && after.is_empty();
     if name.is_empty() || name.contains(special) || (rest_of && !is_alone) {
-        return Err("a parameter is {name}, or {*name} at the end");
+        return Err(RouteFault::Param);
     }
     Ok(if rest_of {
         Segment::Rest { name }

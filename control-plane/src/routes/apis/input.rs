@@ -324,7 +324,7 @@ fn check_routes(checks: &mut Checks, inputs: Vec<RouteInput>) -> Vec<Route> {
         })
         .collect();
     if let Err(error) = RouteTable::compile(&routes) {
-        checks.fail(format!("routes[{}]", error.index), error.reason);
+        checks.fail(format!("routes[{}]", error.index), error.fault.to_string());
     }
     routes
 }

@@ -34,10 +34,10 @@ schema! {
         ("requestsPerHour", or_null::<Limit>(), true),
         ("requestsPerDay", or_null::<Limit>(), true),
     ]);
-    /// How its token begins.
-    Start = text(1, MAX_TOKEN).examples(["kw_prod_sk_Ab3x"]);
-    /// How its token ends.
-    Last8 = text(8, 8).examples(["9fQ2xL7p"]);
+    /// How its token begins; empty for an imported one of which it is not told.
+    Start = text(0, MAX_TOKEN).examples(["kw_prod_sk_Ab3x"]);
+    /// How its token ends; empty for an imported one of which it is not told.
+    Last8 = text(0, 8).examples(["9fQ2xL7p"]);
     /// Requests counted so far, refused ones included.
     UsageCount = count().examples([1_204]);
     /// Who told of a leak.
