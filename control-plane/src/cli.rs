@@ -26,6 +26,7 @@ mod presets;
 mod resource;
 mod roles;
 mod settings_file;
+mod sync;
 mod table;
 mod tokens;
 
@@ -61,6 +62,8 @@ pub enum ClientCommand {
     Import(Box<RemoteAlone<import::Import>>),
     /// Write every key with its hash, a line of JSON each, as `import` takes them.
     Export(RemoteAlone<export::Export>),
+    /// The edges: show, status, repair, resync.
+    Sync(Remote<sync::Sync>),
     /// Limits that go by a name.
     Presets(RemoteAlone<presets::Presets>),
     /// Keep a server's address and an admin token for later calls.
@@ -112,6 +115,7 @@ pub async fn run(command: ClientCommand) -> ExitCode {
         ClientCommand::Explain(remote) => ask(&remote.connection, remote.command).await,
         ClientCommand::Import(remote) => ask(&remote.connection, remote.command).await,
         ClientCommand::Export(remote) => ask(&remote.connection, remote.command).await,
+        ClientCommand::Sync(remote) => ask(&remote.connection, remote.command).await,
         ClientCommand::Presets(remote) => ask(&remote.connection, remote.command).await,
         ClientCommand::Login(login) => login.run().await,
         ClientCommand::Logout => login::forget(),

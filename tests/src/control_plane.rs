@@ -109,6 +109,13 @@ impl ControlPlane {
         drop(lock(&self.process).take());
     }
 
+    /// The program, to be run for something else than serving, without the surroundings of the tests.
+    pub fn program(&self) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.env_clear().current_dir(&self.folder);
+        command
+    }
+
     /// Its base URL.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)

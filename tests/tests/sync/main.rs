@@ -1,5 +1,6 @@
 //! What differs between the edge and the database is found and mended.
 
+mod command_line;
 mod restored;
 
 use std::time::Duration;
