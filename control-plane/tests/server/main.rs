@@ -11,6 +11,7 @@ mod check_config;
 mod cli;
 mod connections;
 mod crash;
+mod crash_mixed;
 mod credits;
 mod edge_usage;
 mod errors;
