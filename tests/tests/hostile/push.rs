@@ -200,8 +200,8 @@ async fn the_state_of_a_gate_is_told_to_the_control_plane_only() {
         let answer = world.send(&call).await;
         answer.problem(401, "invalid_signature");
     }
-    let answer = world.send(&signed.head(Call::post(path))).await;
+    let answer = world.send(&signed.head(Call::new("PUT", path))).await;
     answer.problem(405, "unknown_route");
-    assert_eq!(answer.header("allow"), Some("GET"));
+    assert_eq!(answer.header("allow"), Some("GET, POST"));
     survival.holds().await;
 }

@@ -18,7 +18,7 @@ const BATCH: u32 = 1000;
 
 schema! {
     /// The hash of an entry; empty without any.
-    LastHash = form("^([0-9a-f]{64})?$");
+    LastHash = form("^([0-9a-f]{64})?$").examples(["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"]);
 }
 
 /// What was found.

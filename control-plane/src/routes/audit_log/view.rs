@@ -42,9 +42,9 @@ schema! {
     /// What was there then.
     After = members().examples([json!({"name": "Mobile apps", "version": 1_800_000_000_001_u64})]);
     /// SHA-256 of the entry before this one; of the first, empty.
-    PreviousHash = form("^([0-9a-f]{64})?$");
+    PreviousHash = form("^([0-9a-f]{64})?$").examples(["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"]);
     /// SHA-256 of this entry, with the one before.
-    Hash = form("^[0-9a-f]{64}$");
+    Hash = form("^[0-9a-f]{64}$").examples(["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"]);
 }
 
 fn members() -> ObjectBuilder {
