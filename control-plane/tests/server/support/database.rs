@@ -109,8 +109,9 @@ impl Drop for Database {
         let Some((server, name)) = self.server.take() else {
             return;
         };
-        // Another thread has a runtime of its own, wherever this one is dropped.
-        let dropped = std::thread::spawn(move || {
+        // Another thread has a runtime of its own, wherever this one is dropped. Nobody waits for it: a connection that this
+        // thread's runtime had just begun would have to go on first.
+        std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
@@ -120,7 +121,6 @@ impl Drop for Database {
                 format!("drop database if exists {name} with (force)"),
             ));
         });
-        let _ = dropped.join();
     }
 }
 
