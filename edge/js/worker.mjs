@@ -110,20 +110,28 @@ const MISSING = "\0";
 // each header costs a call into the runtime.
 function factsOf(request) {
   const { method, url, headers } = request;
-  const get = (name) => headers.get(name) ?? MISSING;
-  const caller = `${method}\n${url}\n${get("authorization")}\n${get("x-api-key")}\n${get("origin")}`;
-  const preflight = () => `\n${get("access-control-request-method")}\n${get("access-control-request-headers")}`;
-  if (!url.includes(VERIFY)) {
-    const facts = `${caller}\n${get("cf-connecting-ip")}`;
-    return method === "OPTIONS" ? `${facts}\n${MISSING}${preflight()}` : facts;
-  }
-  const described = headers.get("x-forwarded-method") ?? get("x-original-method");
+  const caller = `${method}\n${url}\n${line(headers, "authorization")}\n${line(headers, "x-api-key")}\n${line(headers, "origin")}`;
+  if (url.includes(VERIFY)) return described(caller, headers);
+  const facts = `${caller}\n${line(headers, "cf-connecting-ip")}`;
+  return method === "OPTIONS" ? `${facts}\n${MISSING}${preflight(headers)}` : facts;
+}
+
+function line(headers, name) {
+  return headers.get(name) ?? MISSING;
+}
+
+function preflight(headers) {
+  return `\n${line(headers, "access-control-request-method")}\n${line(headers, "access-control-request-headers")}`;
+}
+
+function described(caller, headers) {
+  const method = headers.get("x-forwarded-method") ?? line(headers, "x-original-method");
   const path = headers.get("x-forwarded-uri") ?? headers.get("x-original-uri");
-  const target = path === null ? `${MISSING}\n${get("x-original-url")}` : `${path}\n${MISSING}`;
-  const host = headers.get("x-forwarded-host") ?? get("x-original-host");
-  const client = headers.get("x-real-ip") ?? get("x-forwarded-for");
-  const facts = `${caller}\n${client}\ndescribes\n${described}\n${target}\n${host}`;
-  return described === "OPTIONS" ? facts + preflight() : facts;
+  const target = path === null ? `${MISSING}\n${line(headers, "x-original-url")}` : `${path}\n${MISSING}`;
+  const host = headers.get("x-forwarded-host") ?? line(headers, "x-original-host");
+  const client = headers.get("x-real-ip") ?? line(headers, "x-forwarded-for");
+  const facts = `${caller}\n${client}\ndescribes\n${method}\n${target}\n${host}`;
+  return method === "OPTIONS" ? facts + preflight(headers) : facts;
 }
 
 function carryOut(plan, facts, request, gate, ctx) {

@@ -44,10 +44,10 @@ impl Config {
         };
         let needed = |name: &str, value: Option<Secret>| value.ok_or(format!("{name} is not set"));
         Ok(Self {
-            tags: TagSecrets {
-                current: needed("TAG_SECRET", secret("TAG_SECRET", Secret::from_text)?)?,
-                previous: secret("TAG_SECRET_PREVIOUS", Secret::from_text)?,
-            },
+            tags: TagSecrets::new(
+                &needed("TAG_SECRET", secret("TAG_SECRET", Secret::from_text)?)?,
+                secret("TAG_SECRET_PREVIOUS", Secret::from_text)?.as_ref(),
+            ),
             push: needed("PUSH_SECRET", secret("PUSH_SECRET", Secret::from_webhook)?)?,
             assertion: secret("ASSERTION_SECRET", Secret::from_text)?
                 .as_ref()

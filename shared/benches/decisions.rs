@@ -13,15 +13,16 @@ use shared::secret::Secret;
 use shared::token::{KeyHash, ParsedToken, TagSecrets, Token};
 use shared::window::Window;
 
+fn secret() -> Secret {
+    Secret::from_text("a tag secret for the benchmark").unwrap()
+}
+
 fn secrets() -> TagSecrets {
-    TagSecrets {
-        current: Secret::from_text("a tag secret for the benchmark").unwrap(),
-        previous: None,
-    }
+    TagSecrets::new(&secret(), None)
 }
 
 fn token() -> Token {
-    Token::mint("kw", "prod", "Ab3dE6gH", &[7; 32], &secrets().current).unwrap()
+    Token::mint("kw", "prod", "Ab3dE6gH", &[7; 32], &secret()).unwrap()
 }
 
 fn key(hash: &KeyHash) -> KeyRecord {

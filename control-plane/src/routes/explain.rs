@@ -326,10 +326,7 @@ fn presented(state: &AppState, question: &Question) -> Presented {
             }));
         }
     };
-    let secrets = TagSecrets {
-        current: state.tag_secret().clone(),
-        previous: None,
-    };
+    let secrets = TagSecrets::new(state.tag_secret(), None);
     let forged = !parsed.is_genuine(&secrets);
     Presented {
         hash: Some(parsed.hash()),

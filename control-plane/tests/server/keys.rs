@@ -38,10 +38,7 @@ async fn a_key_that_says_only_its_name_gets_the_defaults() {
 
     let parsed = ParsedToken::parse(&token).unwrap();
     assert!(token.starts_with("kw_prod_sk_"));
-    let secrets = TagSecrets {
-        current: Secret::from_text(TAG_SECRET).unwrap(),
-        previous: None,
-    };
+    let secrets = TagSecrets::new(&Secret::from_text(TAG_SECRET).unwrap(), None);
     assert!(parsed.is_genuine(&secrets));
 }
 

@@ -99,13 +99,23 @@ impl Isolate {
         self.count_refusal(refused, now);
         let denial = &refused.denial;
         let mut fields = Fields::with_capacity(512);
+        fields.put(REQUEST_ID, id);
         denial.put_occurrence(&mut fields);
         ratelimit::put_state(&mut fields, &refused.views, now);
-        fields.put(REQUEST_ID, id);
+        let fixed = self.fixed_of_refusal(head, refused, asked);
+        let tells_more = matches!(
+            denial,
+            Denial::RateLimited { .. } | Denial::QuotaExceeded { .. }
+        );
+        let body = match fixed {
+            // JavaScript has it, but for the id.
+            Fixed::Kept(_) if !tells_more => String::new(),
+            _ => denial.problem(id).finish(),
+        };
         Plan::Answer {
             status: denial.status(),
-            body: denial.problem(id).finish(),
-            fixed: self.fixed_of_refusal(head, refused, asked),
+            body,
+            fixed,
             fields,
         }
     }

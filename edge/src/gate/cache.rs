@@ -46,6 +46,7 @@ impl<K: AsRef<[u8]>, V> Cache<K, V> {
     }
 
     /// A value that is looked at by the way.
+    #[cfg(test)]
     pub fn peek<Q: AsRef<[u8]> + ?Sized>(&self, key: &Q) -> Option<&V> {
         let place = self.find(key.as_ref())?;
         self.entries.get(place).map(|entry| &entry.value)

@@ -140,15 +140,11 @@ impl Isolate {
         now: Millis,
     ) -> Plan {
         let mut plan = self.refuse_caller(head, refused, true, id, now);
-        if let Plan::Answer {
-            status,
-            body,
-            fields,
-            ..
-        } = &mut plan
+        if let Plan::Answer { status, fields, .. } = &mut plan
             && asked.refuse_as_403
         {
-            fields.put("x-keyward-problem", &json::ascii(body));
+            let problem = refused.denial.problem(id).finish();
+            fields.put("x-keyward-problem", &json::ascii(&problem));
             if *status != 401 {
                 *status = 403;
             }

@@ -10,10 +10,7 @@ const NOW: Millis = 1_700_000_000_000;
 fn isolate() -> Isolate {
     let secret = Secret::from_text(&"s".repeat(32)).unwrap();
     let config = Config {
-        tags: TagSecrets {
-            current: secret.clone(),
-            previous: None,
-        },
+        tags: TagSecrets::new(&secret, None),
         push: secret,
         assertion: None,
         control_plane: None,

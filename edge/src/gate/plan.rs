@@ -12,11 +12,11 @@ pub enum Plan {
     Answer {
         /// HTTP status.
         status: u16,
-        /// JSON, or nothing.
+        /// JSON, or nothing. An answer that is kept has the body that it was first given, with the id of this one.
         body: String,
         /// Header fields that are the same each time.
         fixed: Fixed,
-        /// The other header fields.
+        /// The other header fields. The first of an answer that is kept is the request's id.
         fields: Fields,
     },
     /// The request goes to the upstream.

@@ -14,13 +14,15 @@ pub fn token(bytes: &[u8]) {
     }
 }
 
+fn secret(name: &str, byte: u8) -> Secret {
+    Secret::from_text(&format!("the {name} secret {byte}")).expect("long")
+}
+
 fn secrets(byte: u8) -> TagSecrets {
-    let secret =
-        |name: &str| Secret::from_text(&format!("the {name} secret {byte}")).expect("long");
-    TagSecrets {
-        current: secret("current"),
-        previous: byte.is_multiple_of(2).then(|| secret("previous")),
-    }
+    let previous = byte
+        .is_multiple_of(2)
+        .then(|| secret("previous", byte));
+    TagSecrets::new(&secret("current", byte), previous.as_ref())
 }
 
 fn minted(draw: &mut Draw<'_>) {
@@ -32,7 +34,7 @@ fn minted(draw: &mut Draw<'_>) {
     let locator = draw.word(ALPHANUMERIC, 8);
     let byte = draw.byte();
     let ours = secrets(byte);
-    let token = Token::mint(&prefix, &env_code, &locator, &draw.array(), &ours.current);
+    let token = Token::mint(&prefix, &env_code, &locator, &draw.array(), &secret("current", byte));
     let token = token.expect("its parts are well-formed");
     let text = token.expose();
     assert!(text.len() <= MAX_TOKEN);

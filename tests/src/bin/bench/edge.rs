@@ -200,6 +200,7 @@ fn worker(parts: &Parts, secrets: &Secrets, settings: &Settings) -> Result<Worke
     for (name, value) in &settings.variables {
         worker = worker.variable(name, value);
     }
+    worker.flags.clone_from(&parts.compatibility_flags);
     worker.objects = Some(Objects {
         class: "Guard",
         key: "keyward-guard",

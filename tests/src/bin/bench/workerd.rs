@@ -93,7 +93,7 @@ pub struct Worker {
     /// In workerd's text form, each in brackets.
     pub bindings: Vec<String>,
     /// Compatibility flags.
-    pub flags: Vec<&'static str>,
+    pub flags: Vec<String>,
     /// Its Durable Objects; they live on disk.
     pub objects: Option<Objects>,
 }
