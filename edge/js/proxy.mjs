@@ -31,6 +31,7 @@ class KeptAnswer {
   #headers;
   #body;
   #last = [];
+  #from = 0;
   // `id` is in the body where the next answer has its own.
   constructor(status, headers, body, id) {
     this.#response = new Response(null, { status, headers });
@@ -48,14 +49,16 @@ class KeptAnswer {
   }
   #replace(steps, own) {
     const last = this.#last;
+    const shift = this.#from - own;
     const headers = this.#headers;
-    let same = last.length === steps.length;
-    for (let i = own; same && i + 1 < last.length; i += 2) same = steps[i] === last[i];
-    if (!same) for (let i = own; i + 1 < last.length; i += 2) headers.delete(last[i]);
+    let same = last.length === steps.length + shift;
+    for (let i = own; same && i + 1 < steps.length; i += 2) same = steps[i] === last[i + shift];
+    if (!same) for (let i = this.#from; i + 1 < last.length; i += 2) headers.delete(last[i]);
     for (let i = own; i + 1 < steps.length; i += 2) {
-      if (!same || steps[i + 1] !== last[i + 1]) headers.set(steps[i], steps[i + 1]);
+      if (!same || steps[i + 1] !== last[i + 1 + shift]) headers.set(steps[i], steps[i + 1]);
     }
     this.#last = steps;
+    this.#from = own;
   }
 }
 
@@ -86,11 +89,9 @@ export function forward(request, steps, gate, ctx, workAfter) {
   };
   const { method, headers, signal: caller } = request;
   const body = request.body === null ? null : toSend(request, limit);
-  // Work that outlives the request would keep it going upstream, too, so we must be able to stop it ourselves. All others end
-  // with their caller: a listener costs as much as the decision.
-  const outlived = follows === "1" || limit.isLong;
-  if (outlived) caller.addEventListener("abort", hungUp);
-  const signal = outlived ? limit.signal : caller;
+  caller.addEventListener("abort", hungUp);
+  // Work that outlives the request would keep it going upstream, too.
+  const signal = follows === "1" || limit.isLong ? limit.signal : undefined;
   const asked = fetch(toUpstream(new Request(url, { method, headers, body, redirect: "manual", signal }), request, steps, mine));
   return Promise.race([asked, limit.over]).then(
     (upstream) => {
@@ -99,7 +100,6 @@ export function forward(request, steps, gate, ctx, workAfter) {
       return toCaller(upstream, steps, mine);
     },
     () => {
-      if (caller.aborted) hungUp();
       if (limit.ended) return new Response(null, { status: HUNG_UP });
       limit.end();
       limit.stop();
