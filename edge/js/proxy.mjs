@@ -9,6 +9,8 @@ const HUNG_UP = 499;
 // A body of so many bytes leaves at once; a longer one may take its time.
 const SHORT_BODY = 64 * 1024;
 const MAX_UPLOAD_MS = 300_000;
+// In the body of a refusal, where a retry makes sense.
+const WAIT = '"retryAfter":';
 // What the runtime itself does not keep from the wire of RFC 9110, section 7.6.1.
 const ONE_HOP = new Set(["proxy-authenticate", "proxy-authorization", "proxy-connection"]);
 
@@ -19,8 +21,8 @@ export function answer(steps) {
   const place = steps[4];
   if (place === "") return new Response(body || null, { status, headers: headersOf(steps, 6, steps.length) });
   const own = 6 + Number(steps[5]);
-  if (own > 6) kept[place] = new KeptAnswer(status, headersOf(steps, 6, own), body, steps[own + 1]);
-  return kept[place].with(status, steps, own, body);
+  if (own > 6) kept[place] = new KeptAnswer(status, headersOf(steps, 6, own), body, steps, own);
+  return kept[place].with(status, steps, own);
 }
 
 // An answer that is made once; what changes is replaced in it. One without a body is sent itself, again and again: nothing
@@ -32,20 +34,26 @@ class KeptAnswer {
   #body;
   #last = [];
   #from = 0;
-  // `id` is in the body where the next answer has its own.
-  constructor(status, headers, body, id) {
+  // The body is taken apart where the next answer has its own id and its own seconds to wait.
+  constructor(status, headers, body, steps, own) {
     this.#response = new Response(null, { status, headers });
     this.#headers = this.#response.headers;
-    this.#body = body.split(id);
+    const [before, after] = body.split(steps[own + 1]);
+    if (after !== undefined) this.#body = [before, ...after.split(WAIT + steps[own + 3])];
   }
-  // The answer with the header lines from `own` on, the first of which has its id, and this body; an empty one is that
-  // of before. A proxy may have asked for another status.
-  with(status, steps, own, body) {
+  // The answer with the header lines from `own` on. A proxy may have asked for another status.
+  with(status, steps, own) {
     this.#replace(steps, own);
-    const text = body || this.#body.join(steps[own + 1]);
+    const text = this.#filled(steps, own);
     const response = this.#response;
-    if (status !== response.status) return new Response(text || null, { status, headers: this.#headers });
-    return text === "" ? response : new Response(text, response);
+    if (status !== response.status) return new Response(text, { status, headers: this.#headers });
+    return text === null ? response : new Response(text, response);
+  }
+  #filled(steps, own) {
+    if (this.#body === undefined) return null;
+    const [before, between, after] = this.#body;
+    const text = before + steps[own + 1] + between;
+    return after === undefined ? text : text + WAIT + steps[own + 3] + after;
   }
   #replace(steps, own) {
     const last = this.#last;

@@ -167,6 +167,16 @@ impl Denial {
         }
     }
 
+    /// What has no room, and what the request costs, where that is the reason.
+    pub fn quota(&self) -> Option<(u32, &QuotaRefusal)> {
+        match self {
+            Self::RateLimited { cost, refusal, .. } | Self::QuotaExceeded { cost, refusal, .. } => {
+                Some((*cost, refusal))
+            }
+            _ => None,
+        }
+    }
+
     /// The HTTP status.
     pub fn status(&self) -> u16 {
         match self {

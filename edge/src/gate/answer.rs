@@ -7,7 +7,7 @@ use shared::assertion::{self, Claims};
 use shared::cors;
 use shared::denial::{Denial, InvalidKey};
 use shared::fields::Fields;
-use shared::lease::PolicyView;
+use shared::lease::{PolicyView, QuotaRefusal};
 use shared::path;
 use shared::ratelimit;
 use shared::record::ApiRecord;
@@ -66,6 +66,15 @@ pub fn about_views(about: u64, views: &[PolicyView]) -> u64 {
     mixed
 }
 
+/// `about`, with what the body of a refusal for quota depends on, beside limits and the time until a retry.
+fn about_refusal(about: u64, cost: u32, refusal: &QuotaRefusal) -> u64 {
+    let mut full = u64::from(refusal.is_final());
+    for policy in &refusal.violated {
+        full |= 2 << policy.place();
+    }
+    (about.rotate_left(23) ^ (full << 32) ^ u64::from(cost)).wrapping_mul(MIX)
+}
+
 /// Adds what lets scripts read the answer.
 pub fn put_cors(fields: &mut Fields, api: &ApiRecord, origin: Option<&str>) {
     for (name, value) in cors::actual(&api.cors, origin) {
@@ -103,13 +112,9 @@ impl Isolate {
         denial.put_occurrence(&mut fields);
         ratelimit::put_state(&mut fields, &refused.views, now);
         let fixed = self.fixed_of_refusal(head, refused, asked);
-        let tells_more = matches!(
-            denial,
-            Denial::RateLimited { .. } | Denial::QuotaExceeded { .. }
-        );
         let body = match fixed {
-            // JavaScript has it, but for the id.
-            Fixed::Kept(_) if !tells_more => String::new(),
+            // JavaScript has it, but for the id and the seconds to wait.
+            Fixed::Kept(_) => String::new(),
             _ => denial.problem(id).finish(),
         };
         Plan::Answer {
@@ -139,15 +144,16 @@ impl Isolate {
         let constant = denial.constant().filter(|_| head.origin.is_none());
         match (api, constant) {
             (Some(api), Some(constant)) => {
-                // What is about a key's limits is remembered with the key.
-                let is_quota = matches!(denial, Denial::QuotaExceeded { .. });
-                let about = (api.serial << 2) | (u64::from(is_quota) << 1) | u64::from(asked);
-                match &refused.key {
-                    Some(key) if !refused.views.is_empty() => {
+                let about = (api.serial << 1) | u64::from(asked);
+                match (denial.quota(), &refused.key) {
+                    (None, _) => self.kept.fixed(&api.mark(constant, asked), about, write),
+                    // What is about a key's limits is remembered with the key.
+                    (Some((cost, refusal)), Some(key)) => {
                         let about = about_views(about, &refused.views);
+                        let about = about_refusal(about, cost, refusal);
                         self.kept.fixed(&key.limited, about, write)
                     }
-                    _ => self.kept.fixed(&api.mark(constant, asked), about, write),
+                    (Some(_), None) => Fixed::once(write),
                 }
             }
             _ => Fixed::once(write),

@@ -12,11 +12,13 @@ pub enum Plan {
     Answer {
         /// HTTP status.
         status: u16,
-        /// JSON, or nothing. An answer that is kept has the body that it was first given, with the id of this one.
+        /// JSON, or nothing. An answer that is kept has the body that it was first given, with the id and the seconds to
+        /// wait of this one.
         body: String,
         /// Header fields that are the same each time.
         fixed: Fixed,
-        /// The other header fields. The first of an answer that is kept is the request's id.
+        /// The other header fields. The first of an answer that is kept is the request's id, the second the seconds to
+        /// wait where there are any.
         fields: Fields,
     },
     /// The request goes to the upstream.
