@@ -224,6 +224,12 @@ impl App {
         text(&made["account"]["id"])
     }
 
+    /// Defines an environment; gives its id.
+    pub async fn environment(&self, body: Value) -> String {
+        let made = self.post("/v1/environments", body).await.expect(201);
+        text(&made["environment"]["id"])
+    }
+
     /// Makes an identity; gives its id.
     pub async fn identity(&self, body: Value) -> String {
         let made = self.post("/v1/identities", body).await.expect(201);
