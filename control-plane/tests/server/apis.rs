@@ -178,12 +178,18 @@ async fn every_bad_field_is_named() {
         ),
         (
             "endpoints",
-            json!([endpoint("a", "live", "x"), endpoint("b", "live", "y")]),
+            json!([
+                endpoint("a", "pre-view", "pre"),
+                endpoint("b", "pre-view", "y")
+            ]),
             "endpoints[1].code",
         ),
         (
             "endpoints",
-            json!([endpoint("a", "live", "x"), endpoint("A", "live", "x")]),
+            json!([
+                endpoint("a", "pre-view", "pre"),
+                endpoint("A", "pre-view", "pre")
+            ]),
             "endpoints[1].host",
         ),
         ("upstream", json!("ftp://a"), "upstream"),
