@@ -10,6 +10,7 @@ mod client;
 mod completions;
 mod confirm;
 mod connection;
+mod environments;
 mod explain;
 mod export;
 mod failure;
@@ -46,6 +47,8 @@ pub enum ClientCommand {
     Accounts(Remote<accounts::Accounts>),
     /// APIs: what is guarded.
     Apis(Remote<apis::Apis>),
+    /// Environments of keys and endpoints, and after how long tokens in each are due to be replaced.
+    Environments(Remote<environments::Environments>),
     /// The people of accounts: list, show, invite, renew, update, remove.
     Members(Remote<members::Members>),
     /// What members and admin tokens may do.
@@ -107,6 +110,7 @@ pub async fn run(command: ClientCommand) -> ExitCode {
         ClientCommand::Keys(remote) => ask(&remote.connection, remote.command).await,
         ClientCommand::Accounts(remote) => ask(&remote.connection, remote.command).await,
         ClientCommand::Apis(remote) => ask(&remote.connection, remote.command).await,
+        ClientCommand::Environments(remote) => ask(&remote.connection, remote.command).await,
         ClientCommand::Members(remote) => ask(&remote.connection, remote.command).await,
         ClientCommand::Roles(remote) => ask(&remote.connection, remote.command).await,
         ClientCommand::Tokens(remote) => ask(&remote.connection, remote.command).await,

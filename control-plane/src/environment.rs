@@ -1,12 +1,15 @@
 //! Environments: a name for people and a short code that stands in tokens.
+//!
+//! Three are built in; an account may define others, which the accounts below it have, too. A key or an endpoint names one
+//! that its account knows.
 
 use shared::token::{MAX_ENV_CODE, is_env_code};
 
 use crate::openapi::schema::schema;
 use crate::validate::Checks;
 
-/// The environments that every account has.
-const DEFAULTS: [(&str, &str); 3] = [
+/// The environments that every account has, by name and code.
+pub const BUILT_IN: [(&str, &str); 3] = [
     ("production", "prod"),
     ("staging", "stg"),
     ("development", "dev"),
@@ -31,76 +34,173 @@ pub struct Environment {
     pub code: String,
 }
 
+/// How a key or an endpoint names an environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// Its name.
+    pub name: String,
+    /// Its code, which is needed only where two have the name.
+    pub code: Option<String>,
+}
+
+/// The code of an environment that is built in.
+pub fn built_in(name: &str) -> Option<&'static str> {
+    let found = BUILT_IN.iter().find(|(known, _)| *known == name);
+    found.map(|(_, code)| *code)
+}
+
+/// Those that are built in.
+pub fn all_built_in() -> impl Iterator<Item = Environment> {
+    BUILT_IN.iter().map(|(name, code)| Environment {
+        name: (*name).to_owned(),
+        code: (*code).to_owned(),
+    })
+}
+
 impl Environment {
-    /// Reads an environment's name and, for a custom one, its code, which is the name itself when none is given
-    /// and the name can be one. The codes of the defaults belong to them alone, so that no other environment's
-    /// keys open them. `at` names the two fields, name and code, in mistakes.
-    pub fn check(checks: &mut Checks, at: [&str; 2], name: &str, code: Option<&str>) -> Self {
-        let [name_field, code_field] = at;
+    /// Reads the name and code of an environment to be defined. The code is the name itself when none is given and the name
+    /// can be one. Names and codes of those that are built in belong to them alone, so that no other environment's keys open
+    /// them.
+    pub fn check_new(checks: &mut Checks, name: &str, code: Option<&str>) -> Self {
         let is_name = (1..=MAX_NAME).contains(&name.len())
             && name
                 .bytes()
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if !is_name {
-            let detail = format!(
-                "an environment is production, staging, development or a name of 1 to {MAX_NAME} lower-case \
-                 letters, digits and -"
-            );
-            checks.fail(name_field, detail);
+            let detail = format!("1 to {MAX_NAME} lower-case letters, digits and - are needed");
+            checks.fail("name", detail);
+        } else if built_in(name).is_some() {
+            checks.fail("name", format!("{name} is built in"));
         }
-        let code = match DEFAULTS.iter().find(|(default, _)| *default == name) {
-            Some((_, fixed)) => {
-                if code.is_some_and(|given| given != *fixed) {
-                    checks.fail(code_field, format!("the code of {name} is {fixed}"));
-                }
-                (*fixed).to_owned()
-            }
-            None => Self::custom_code(checks, code_field, code.unwrap_or(name)),
-        };
+        let code = code.unwrap_or(name);
+        if !is_env_code(code) {
+            let detail =
+                format!("a code of 1 to {MAX_ENV_CODE} lower-case letters and digits is needed");
+            checks.fail("code", detail);
+        } else if let Some((owner, _)) = BUILT_IN.iter().find(|(_, taken)| *taken == code) {
+            checks.fail("code", format!("{code} is the code of {owner}"));
+        }
         Self {
             name: name.to_owned(),
-            code,
+            code: code.to_owned(),
         }
     }
+}
 
-    fn custom_code(checks: &mut Checks, field: &str, code: &str) -> String {
-        if !is_env_code(code) {
-            let detail = format!(
-                "an environment of your own needs a code of 1 to {MAX_ENV_CODE} lower-case letters and digits"
-            );
-            checks.fail(field, detail);
-        } else if let Some((owner, _)) = DEFAULTS.iter().find(|(_, taken)| *taken == code) {
-            checks.fail(field, format!("{code} is the code of {owner}"));
+impl Named {
+    /// The one of `known` that is meant. `at` names the two fields, name and code, in mistakes.
+    pub fn among(&self, known: &[Environment], checks: &mut Checks, at: [&str; 2]) -> Environment {
+        let [name_field, code_field] = at;
+        let named: Vec<&Environment> = known.iter().filter(|e| e.name == self.name).collect();
+        let code = self.code.as_deref();
+        let fits = |e: &&&Environment| code.is_none_or(|code| e.code == code);
+        let mut meant = named.iter().filter(fits);
+        match (meant.next(), meant.next()) {
+            (Some(one), None) => return (*one).clone(),
+            _ if named.is_empty() => {
+                let names = list(known.iter().map(|e| e.name.as_str()));
+                let detail = format!("the account has no such environment; it has {names}");
+                checks.fail(name_field, detail);
+            }
+            _ => {
+                let codes = list(named.iter().map(|e| e.code.as_str()));
+                checks.fail(code_field, format!("the code of {} is {codes}", self.name));
+            }
         }
-        code.to_owned()
+        // Nobody uses it: the mistake is noted.
+        Environment {
+            name: self.name.clone(),
+            code: String::new(),
+        }
     }
+}
+
+/// Names for people, each once.
+fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut once: Vec<&str> = Vec::new();
+    for name in names {
+        if !once.contains(&name) {
+            once.push(name);
+        }
+    }
+    once.join(", ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(name: &str, code: Option<&str>) -> Option<String> {
+    fn new(name: &str, code: Option<&str>) -> Option<String> {
         let mut checks = Checks::default();
-        let env = Environment::check(&mut checks, ["environment", "code"], name, code);
+        let env = Environment::check_new(&mut checks, name, code);
         checks.finish().ok().map(|()| env.code)
     }
 
     #[test]
-    fn default_environments_have_their_own_codes() {
-        assert_eq!(check("production", None).as_deref(), Some("prod"));
-        assert_eq!(check("staging", Some("stg")).as_deref(), Some("stg"));
-        assert_eq!(check("development", Some("prod")), None);
+    fn new_environments_have_names_and_codes_of_their_own() {
+        assert_eq!(new("preview", None).as_deref(), Some("preview"));
+        assert_eq!(new("pre-release", Some("pre")).as_deref(), Some("pre"));
+        for (name, code) in [
+            ("pre-release", None),
+            ("live", Some("prod")),
+            ("live", Some("Live")),
+            ("live", Some("elevenchars")),
+            ("prod", None),
+            ("production", Some("live")),
+            ("Preview", None),
+            ("", Some("x")),
+        ] {
+            assert_eq!(new(name, code), None, "{name} {code:?}");
+        }
+    }
+
+    fn meant(name: &str, code: Option<&str>) -> Result<String, String> {
+        let own = [("load-test", "lt"), ("twin", "one"), ("twin", "two")];
+        let own = own.map(|(name, code)| Environment {
+            name: name.to_owned(),
+            code: code.to_owned(),
+        });
+        let known: Vec<_> = all_built_in().chain(own).collect();
+        let named = Named {
+            name: name.to_owned(),
+            code: code.map(str::to_owned),
+        };
+        let mut checks = Checks::default();
+        let found = named.among(&known, &mut checks, ["environment", "environmentCode"]);
+        match checks.finish() {
+            Ok(()) => Ok(found.code),
+            Err(crate::error::ApiError::Validation(errors)) => Err(errors
+                .iter()
+                .map(|e| format!("{}: {}", e.field, e.detail))
+                .collect()),
+            Err(_) => Err(String::new()),
+        }
     }
 
     #[test]
-    fn custom_environments_have_any_other_code() {
-        assert_eq!(check("preview", None).as_deref(), Some("preview"));
-        assert_eq!(check("pre-release", Some("pre")).as_deref(), Some("pre"));
-        assert_eq!(check("pre-release", None), None);
-        assert_eq!(check("live", Some("prod")), None);
-        assert_eq!(check("prod", None), None);
-        assert_eq!(check("Preview", None), None);
-        assert_eq!(check("", None), None);
+    fn what_is_named_is_found_and_what_is_not_known_is_answered_with_what_is() {
+        assert_eq!(meant("production", None).unwrap(), "prod");
+        assert_eq!(meant("staging", Some("stg")).unwrap(), "stg");
+        assert_eq!(meant("load-test", None).unwrap(), "lt");
+        assert_eq!(meant("twin", Some("two")).unwrap(), "two");
+        for (name, code, detail) in [
+            (
+                "preview",
+                Some("prod"),
+                "environment: the account has no such environment; it has production, staging, development, load-test, twin",
+            ),
+            (
+                "development",
+                Some("prod"),
+                "environmentCode: the code of development is dev",
+            ),
+            (
+                "twin",
+                None,
+                "environmentCode: the code of twin is one, two",
+            ),
+        ] {
+            assert_eq!(meant(name, code).unwrap_err(), detail);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Why a request would pass or be refused: the gate's steps in the gate's order, each with what it saw.
 //!
-//! The decision is that of [`shared::decide`], on what the database holds. What only the edge knows, how much of a quota
-//! is left, is told as such.
+//! The decision is that of [`shared::decide`], on what the database holds. How much of a quota is left, the edges are asked;
+//! where they can't be, it is told as not known.
 
 use std::net::IpAddr;
 
@@ -17,6 +17,7 @@ use shared::token::KeyHash;
 
 use utoipa::ToSchema;
 
+use crate::left::Left;
 use crate::openapi::schema::schema;
 use crate::timestamp::Timestamp;
 
@@ -101,6 +102,10 @@ pub struct Request<'a> {
     pub endpoint: &'a Endpoint,
     /// Whether the key was refused for its limits within the last minute.
     pub is_throttled: bool,
+    /// What the edges say is left of its quota, and when they were asked.
+    pub left: &'a [Left],
+    /// See above.
+    pub asked_at: Millis,
 }
 
 impl Trace {
@@ -192,19 +197,33 @@ impl Trace {
         let saw = json!({
             "cost": cost, "rateLimits": limits, "enforcement": request.key.enforcement,
             "refusedInTheLastMinute": request.is_throttled,
+            "edges": request.left.iter().map(|left| left.shown(request.asked_at)).collect::<Vec<_>>(),
         });
+        let rooms: Vec<bool> = request
+            .left
+            .iter()
+            .filter_map(|l| l.has_room(cost))
+            .collect();
+        let has_room = (!rooms.is_empty()).then(|| rooms.iter().all(|room| *room));
         let why = if !never.is_empty() {
             format!("The request costs {cost} units, more than a limit of the key: it never passes")
+        } else if has_room == Some(true) {
+            "Enough is left at the edge now".to_owned()
+        } else if has_room == Some(false) {
+            "Too little is left at the edge now".to_owned()
         } else if request.is_throttled {
             "The key was refused for its limits within the last minute; the edge counts, and knows what is left"
                 .to_owned()
-        } else {
+        } else if request.left.is_empty() {
             "The edge counts, and knows what is left".to_owned()
-        };
-        let outcome = if never.is_empty() {
-            Outcome::Unknown
         } else {
-            Outcome::Failed
+            "The edge counts, and can't be asked what is left".to_owned()
+        };
+        let outcome = match has_room {
+            _ if !never.is_empty() => Outcome::Failed,
+            Some(true) => Outcome::Passed,
+            Some(false) => Outcome::Failed,
+            None => Outcome::Unknown,
         };
         self.push("quota", outcome, saw, Some(why));
     }

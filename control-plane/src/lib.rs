@@ -30,6 +30,7 @@ pub mod explain;
 pub mod http;
 pub mod idempotency;
 pub mod leaks;
+pub mod left;
 pub mod listener;
 pub mod logging;
 pub mod login_limit;

@@ -40,6 +40,7 @@ mod apis;
 mod audit_log;
 mod docs;
 mod edge_usage;
+mod environments;
 mod explain;
 mod health;
 mod identities;
@@ -117,6 +118,7 @@ fn routes() -> Routes {
         .merge(roles::router())
         .merge(admin_tokens::router())
         .merge(apis::router())
+        .merge(environments::router())
         .merge(identities::router())
         .merge(keys::router())
         .merge(presets::router())

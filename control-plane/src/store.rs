@@ -10,6 +10,7 @@ pub mod apis;
 pub mod audit;
 mod change;
 pub mod digests;
+pub mod environments;
 pub mod idempotency;
 pub mod identities;
 pub mod imports;

@@ -7,12 +7,15 @@ const NAMES = `select name || ' ' || id || ' ' || coalesce(place, version)
   from records join names using (kind, id) left join late using (kind, id)
   where kind = ? and name > ? and gone_at_version is null order by name limit ?`;
 
+const LEDGERS = `select key || ' ' || body from ledgers where key in (?, ?, ?)`;
+
 export async function held(sql, [prefix, ...params], copyOf) {
-  const lines = [...sql.exec(prefix ? NAMES : RECORDS, ...params).raw()].flat();
+  const query = { "": RECORDS, l: LEDGERS }[prefix] ?? NAMES;
+  const lines = [...sql.exec(query, ...params).raw()].flat();
   // The last name, then those of which KV has an older version. A key's may be its owner's, and so higher than its own.
   const old = async (line) => {
     const [name, , version] = line.split(" ");
     return (await copyOf(prefix + name))?.version >= version ? [] : line;
   };
-  return (prefix ? [lines.at(-1), ...(await Promise.all(lines.map(old)))].flat() : lines).join("\n");
+  return (query === NAMES ? [lines.at(-1), ...(await Promise.all(lines.map(old)))].flat() : lines).join("\n");
 }

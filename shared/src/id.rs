@@ -47,6 +47,11 @@ pub fn request(entropy: &[u8; 32]) -> String {
     format!("req_{}", base62::from_entropy(entropy, 20))
 }
 
+/// The id of an environment of an account's own, `env_` and 16 characters.
+pub fn environment(entropy: &[u8; 32]) -> String {
+    format!("env_{}", base62::from_entropy(entropy, 16))
+}
+
 /// An identity's id, `idn_` and 16 characters.
 pub fn identity(entropy: &[u8; 32]) -> String {
     format!("idn_{}", base62::from_entropy(entropy, 16))

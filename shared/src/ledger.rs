@@ -57,6 +57,14 @@ pub struct Ledger {
 
 wire!(Ledger: Self::from_members, Self::put_members);
 
+/// The name of a plan's ledger among those of keys: no key has such an id.
+pub const PLAN_ROW: &str = ".plan";
+
+/// The name of an identity's ledger.
+pub fn identity_row(id: &str) -> String {
+    crate::text::join(&[".", id], "")
+}
+
 /// What a gate asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ask {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::Millis;
 use crate::account::{AccountRecord, guard_name};
-use crate::ledger::Standing;
+use crate::ledger::{PLAN_ROW, Standing, identity_row};
 use crate::policy::Policy;
 use crate::read::Members;
 use crate::record::{KeyRecord, Record};
@@ -373,6 +373,16 @@ pub enum StateAsk<'a> {
         /// How many at most.
         limit: u32,
     },
+    /// The ledgers of a key, of its identity and of its account's plan, as far as they are there, as they are: name and
+    /// ledger. Who asks reads them as the guard would.
+    Ledgers {
+        /// The account whose guard is asked.
+        account: &'a str,
+        /// The key.
+        key: &'a str,
+        /// Its identity.
+        identity: Option<&'a str>,
+    },
 }
 
 impl StateAsk<'_> {
@@ -402,6 +412,19 @@ impl StateAsk<'_> {
             } => {
                 let (guard, limit) = (guard_name(account)?, limit.to_string());
                 text::join(&[&guard, prefix, kind, after, &limit], "\n")
+            }
+            Self::Ledgers {
+                account,
+                key,
+                identity,
+            } => {
+                // No prefix of names in KV.
+                const LEDGERS: &str = "l";
+                let identity = identity.map(identity_row).unwrap_or_default();
+                text::join(
+                    &[&guard_name(account)?, LEDGERS, key, &identity, PLAN_ROW],
+                    "\n",
+                )
             }
         })
     }

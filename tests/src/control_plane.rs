@@ -40,7 +40,7 @@ impl ControlPlane {
             folder: folder.to_owned(),
             port: port::free(),
             edges: Mutex::default(),
-            propagation_wait: Duration::from_secs(2),
+            propagation_wait: Duration::from_secs(25),
             secrets: secrets.clone(),
             client: client.clone(),
         }

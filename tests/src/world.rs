@@ -12,6 +12,7 @@ use crate::answer::Answer;
 use crate::call::Call;
 use crate::control_plane::{Admin, ControlPlane, NewKey};
 use crate::edge::{Edge, EdgeOptions};
+use crate::eventually::{PATIENCE, eventually};
 use crate::load::Load;
 use crate::parts::Parts;
 use crate::secrets::Secrets;
@@ -31,7 +32,7 @@ static ONE_AT_A_TIME: std::sync::LazyLock<Arc<Mutex<()>>> = std::sync::LazyLock:
 pub struct WorldOptions {
     /// The edge.
     pub edge: EdgeOptions,
-    /// How long admin calls wait for the edge; 2 s by default.
+    /// How long admin calls wait for the edge; 25 s by default, almost as long as the server lets any call take.
     pub propagation_wait: Option<Duration>,
     /// Where the edge posts usage instead of to the control plane: a base URL.
     pub usage_to: Option<String>,
@@ -124,6 +125,17 @@ impl World {
         self.admin.create_key(&body).await.expect("a key is made")
     }
 
+    /// Waits until the edge has all that was changed so far, for worlds in which calls don't wait for it.
+    ///
+    /// # Panics
+    /// When it has not in time.
+    pub async fn settle(&self) {
+        eventually("everything is delivered", PATIENCE, || async {
+            (self.control_plane.undelivered().await == 0).then_some(())
+        })
+        .await;
+    }
+
     /// Sends a request to the first gate.
     ///
     /// # Panics
@@ -185,7 +197,8 @@ fn client() -> Client {
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .pool_max_idle_per_host(1_024)
-        .timeout(Duration::from_secs(30))
+        // A call may wait for the edge as long.
+        .timeout(2 * PATIENCE)
         .build()
         .expect("a client can be made")
 }

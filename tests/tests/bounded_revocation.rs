@@ -61,7 +61,7 @@ fn patch(name: &'static str, from: Value, to: Value, codes: [&'static str; 2]) -
 fn cases() -> Vec<Case> {
     let per_minute = |n: u32| json!({"rateLimits": {"requestsPerMinute": n}});
     let none = || json!({});
-    let soon = Duration::from_millis(2_500);
+    let soon = Duration::from_secs(6);
     let reactivate = Case {
         prepare: Act::Revoke,
         ..case(
@@ -72,7 +72,7 @@ fn cases() -> Vec<Case> {
         )
     };
     let unexpire = Case {
-        prepare: Act::ExpireIn(Duration::from_secs(1)),
+        prepare: Act::ExpireIn(Duration::from_secs(6)),
         ..patch(
             "expiry taken away",
             none(),
@@ -164,7 +164,6 @@ fn options() -> WorldOptions {
             gates: 2,
             ..EdgeOptions::default()
         },
-        propagation_wait: Some(PATIENCE),
         ..WorldOptions::default()
     }
 }

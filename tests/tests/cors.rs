@@ -95,9 +95,9 @@ async fn a_preflight_needs_no_key_and_costs_nothing() {
     }
     let after = world.edge.counters().await;
     assert_eq!(after.guard_calls, before.guard_calls);
-    // The API's record is read again every 5 s, whatever comes.
+    // The API's record is read again every 5 s, whatever comes; it was last read before.
     let reads = after.kv_reads - before.kv_reads;
-    assert!(reads <= began.elapsed().as_secs() / 5, "{reads}");
+    assert!(reads <= began.elapsed().as_secs() / 5 + 1, "{reads}");
     assert_eq!(world.upstream.count(), 0);
     let call = Call::get("/v1/customers").key(&limited.token);
     let answer = world.send(&call).await;

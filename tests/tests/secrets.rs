@@ -1,11 +1,13 @@
 //! No token and no secret is written anywhere: databases, KV, the guards' storage, logs.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use keyward_tests::{
-    Call, GuardNetwork, NewKey, PATIENCE, World, eventually, forged_token, mistyped_token, world,
+    Call, GuardNetwork, NewKey, PATIENCE, World, WorldOptions, eventually, forged_token,
+    mistyped_token, world,
 };
 use serde_json::json;
 use shared::token::KeyHash;
@@ -220,18 +222,25 @@ async fn failures(world: &World, key: &NewKey) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_token_and_no_secret_is_in_any_database_storage_or_log() {
-    let world = world!();
+    let world = world!(WorldOptions {
+        propagation_wait: Some(Duration::from_secs(1)),
+        ..WorldOptions::default()
+    });
     let leased = world.key(json!({"name": "the leased key"})).await;
     let strict = world.key(json!({"enforcement": "strict"})).await;
+    world.settle().await;
     let forged = forged_token("prod", &world.account);
     use_and_misuse(&world, &leased.token).await;
     use_and_misuse(&world, &strict.token).await;
     use_and_misuse(&world, &forged).await;
     let rotated = world.admin.rotate(&leased.key.id, 60).await.unwrap();
+    world.settle().await;
     use_and_misuse(&world, &rotated.token).await;
     let deleted = world.key(json!({})).await;
+    world.settle().await;
     use_and_misuse(&world, &deleted.token).await;
-    assert!(world.admin.delete_key(&deleted.key.id).await.unwrap());
+    world.admin.delete_key(&deleted.key.id).await.unwrap();
+    world.settle().await;
     failures(&world, &strict).await;
     for key in [&leased, &strict] {
         eventually("usage arrives", PATIENCE, || async {

@@ -32,6 +32,7 @@ pub const KEYS: Resource = Resource {
         Column::made("LIMITS", limits),
         Column::time("EXPIRES", "/expiresAt"),
         Column::time("LAST USED", "/lastUsedAt"),
+        Column::time("ROTATION DUE", "/rotationDueAt").if_wide(),
         Column::text("OWNER", "/ownerId").if_wide(),
         Column::id("ACCOUNT", "/accountId").if_wide(),
     ],
@@ -91,6 +92,12 @@ pub struct List {
     /// Only those that nobody used for so many days.
     #[arg(long, value_name = "DAYS")]
     unused_for_days: Option<u32>,
+    /// Only those in use whose token is due to be replaced by the schedule of its environment.
+    #[arg(long)]
+    rotation_due: bool,
+    /// The same, now or within so many days.
+    #[arg(long, value_name = "DAYS")]
+    rotation_due_within_days: Option<u32>,
     #[command(flatten)]
     paging: Paging,
 }
@@ -106,7 +113,7 @@ pub struct Create {
     /// The environment whose endpoints it opens; production by default.
     #[arg(long)]
     environment: Option<String>,
-    /// The short code of an environment of your own, if it is not the name itself.
+    /// The environment's short code; need not be given.
     #[arg(long, value_name = "CODE")]
     environment_code: Option<String>,
     #[command(flatten)]
@@ -198,6 +205,8 @@ impl List {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let account = id_of(session, self.account.as_deref(), Care::Reading).await?;
         let days = self.unused_for_days.map(|days| days.to_string());
+        let due = self.rotation_due.then(|| "true".to_owned());
+        let within = self.rotation_due_within_days.map(|days| days.to_string());
         let query = resource::given([
             ("account", account),
             ("environment", self.environment),
@@ -205,6 +214,8 @@ impl List {
             ("owner", self.owner),
             ("q", self.query),
             ("unusedForDays", days),
+            ("rotationDue", due),
+            ("rotationDueWithinDays", within),
         ]);
         resource::list(session, &KEYS, query, self.paging).await
     }

@@ -56,6 +56,8 @@ schema! {
     pub KeyId = id("key", 20, "key_6fJq81Nn0sPz5cGhR2Wa");
     /// An identity's id.
     pub IdentityId = id("idn", 16, "idn_2mVx71LqRb0TzYw3");
+    /// An environment's id; of one that is built in, its name.
+    pub EnvironmentId = form("^(?:production|staging|development|env_[0-9A-Za-z]{16})$").examples(["env_Kx02mVx71LqRb0Tz"]);
     /// Cost units.
     pub Units = count().minimum(Some(1_u32)).maximum(Some(MAX_UNITS as usize)).examples([100_000]);
     /// A member's id.

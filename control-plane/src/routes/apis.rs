@@ -23,7 +23,7 @@ use crate::openapi::answers::{Conflict, NotFound, NotModified};
 use crate::openapi::names::{AccountId, ApiId, IdempotencyKey, IfMatch};
 use crate::state::AppState;
 use crate::store::apis::{self, Api, ApiSettings};
-use crate::store::{Change, accounts};
+use crate::store::{Change, accounts, environments};
 use crate::validate::Checks;
 use input::{CreateApi, PatchApi};
 use view::ApiView;
@@ -135,8 +135,7 @@ async fn show(
             "accountId": "acc_4Tn0xQz9",
             "endpoints": [
                 {"host": "api.example.com", "environment": "production"},
-                {"host": "*.preview.example.com", "environment": "preview", "code": "prev",
-                 "upstream": "https://preview.internal"},
+                {"host": "*.staging.example.com", "environment": "staging", "upstream": "https://staging.internal"},
             ],
             "upstream": "https://api.internal:8443/base",
             "upstreamTimeoutMs": 10000,
@@ -164,14 +163,14 @@ async fn create(
     let mut checks = Checks::default();
     let mut name = String::new();
     let mut settings = ApiSettings::default();
-    patch.apply(&mut checks, &mut name, &mut settings);
-    checks.finish()?;
-
     let mut change = state.change(&admin).await?;
     let account_id = account_id.unwrap_or(admin.account.clone());
     let account = accounts::find(change.conn(), &admin.account, &account_id)
         .await?
         .ok_or_else(|| ApiError::no("account", &account_id))?;
+    let known = environments::known(change.conn(), &account.id).await?;
+    patch.apply(&mut checks, &known, &mut name, &mut settings);
+    checks.finish()?;
     let api = Api {
         id: shared::id::api(&*entropy::draw()?),
         account_id: account.id,
@@ -212,7 +211,8 @@ async fn update(
     let (mut change, mut api) = begin(&state, &admin, &id, &precondition).await?;
     let before = ApiView::of(api.clone());
     let mut checks = Checks::default();
-    patch.apply(&mut checks, &mut api.name, &mut api.settings);
+    let known = environments::known(change.conn(), &api.account_id).await?;
+    patch.apply(&mut checks, &known, &mut api.name, &mut api.settings);
     checks.finish()?;
     api.version = change.next_version();
     api.updated_at = change.now();

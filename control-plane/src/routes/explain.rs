@@ -20,6 +20,7 @@ use crate::auth::Admin;
 use crate::error::ApiError;
 use crate::explain::{Request, Step, Trace, unknown_key};
 use crate::http::body::{Body, Reply, given};
+use crate::left;
 use crate::openapi::Routes;
 use crate::openapi::answers::NotFound;
 use crate::openapi::names::KeyId;
@@ -103,7 +104,7 @@ struct Described {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Explanation {
-    /// Whether it passes, its quota aside.
+    /// Whether it passes, its quota aside: what is left of that changes with every request.
     allowed: bool,
     /// What callers are answered; `null` when it passes.
     #[schema(required)]
@@ -184,7 +185,8 @@ impl Described {
 /// Explain a request
 ///
 /// Takes the steps that the edge takes, in its order, and tells what each of them saw. Steps after the one that refuses are
-/// shown too, once API and key are known. What is left of a quota only the edge knows.
+/// shown too, once API and key are known. How much of the quota is left now, whatever `at` says, the edges are asked; the step
+/// tells when they can't be.
 #[utoipa::path(
     post, path = "/explain", operation_id = "explainRequest", tag = "Keys",
     request_body(content = Described, examples(
@@ -276,6 +278,7 @@ async fn walk(
     };
     let routes = RouteTable::compile(&api.routes).map_err(|e| ApiError::Internal(e.into()))?;
     let named = named_account(conn, &routes, &question.method, &canonical).await?;
+    let left = left::ask(state, conn, &record).await?;
     let request = Request {
         at: question.at,
         method: &question.method,
@@ -287,6 +290,8 @@ async fn walk(
         api: &api,
         endpoint: &endpoint,
         is_throttled: status == KeyStatus::RateLimited,
+        left: &left,
+        asked_at: state.now(),
     };
     Ok(Some(trace.decide(&request, &routes, |_| named)))
 }

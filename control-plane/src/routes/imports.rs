@@ -15,6 +15,7 @@ use utoipa_axum::routes;
 use crate::audit::{Act, Audited, Target};
 use crate::auth::Admin;
 use crate::entropy;
+use crate::environment::Environment;
 use crate::error::{ApiError, FieldError};
 use crate::http::body::Reply;
 use crate::http::page::{Page, PageRequest, Position};
@@ -23,12 +24,12 @@ use crate::openapi::Routes;
 use crate::openapi::answers::NotFound;
 use crate::openapi::names::AccountId;
 use crate::openapi::schema::schema;
-use crate::routes::keys::{identity, owner};
+use crate::routes::keys::{identity, input, owner};
 use crate::state::AppState;
 use crate::store::imports::{self, Import, ImportState, Refusal, Tally};
 use crate::store::keys::{self, Key};
 use crate::store::outbox::Lane;
-use crate::store::{Change, accounts};
+use crate::store::{Change, accounts, environments};
 use crate::timestamp::Timestamp;
 use crate::validate::Checks;
 use line::Line;
@@ -237,6 +238,7 @@ async fn take(
     let before = ImportView::of(import.clone(), now);
     let hashes: Vec<_> = lines.iter().filter_map(Line::hash).copied().collect();
     let mut known = imports::known(change.conn(), &hashes).await?;
+    let environments = environments::known(change.conn(), &import.account_id).await?;
     let mut refusals = Vec::new();
     import.tally.lines += lines.len() as u64;
     for line in lines {
@@ -252,7 +254,10 @@ async fn take(
                 continue;
             }
         };
-        if let Some(errors) = beyond(&mut change, admin, import, &key).await? {
+        let mut checks = Checks::default();
+        let fields = input::ENVIRONMENT_FIELDS;
+        let environment = key.environment.among(&environments, &mut checks, fields);
+        if let Some(errors) = beyond(&mut change, admin, import, &key, checks).await? {
             import.tally.refused += 1;
             refusals.push(Refusal {
                 line: key.line,
@@ -261,7 +266,7 @@ async fn take(
             continue;
         }
         known.insert(key.hash.to_hex(), import.account_id.clone());
-        add(&mut change, import, *key, now).await?;
+        add(&mut change, import, *key, environment, now).await?;
         import.tally.created += 1;
     }
     imports::refuse(change.conn(), &import.id, &refusals).await?;
@@ -280,14 +285,16 @@ async fn beyond(
     admin: &Admin,
     import: &Import,
     new: &line::NewKey,
+    checks: Checks,
 ) -> Result<Option<Vec<FieldError>>, ApiError> {
     let account = &import.account_id;
     let conn = change.conn();
-    let checked = match owner::check(conn, admin, account, &new.settings, None).await {
-        Ok(()) => identity::check(conn, account, &new.settings).await,
-        refused => refused,
+    let checked = async {
+        checks.finish()?;
+        owner::check(conn, admin, account, &new.settings, None).await?;
+        identity::check(conn, account, &new.settings).await
     };
-    match checked {
+    match checked.await {
         Ok(()) => Ok(None),
         Err(ApiError::Validation(errors)) => Ok(Some(errors)),
         Err(ApiError::Forbidden(detail)) => Ok(Some(vec![FieldError {
@@ -302,17 +309,19 @@ async fn add(
     change: &mut Change,
     import: &Import,
     new: line::NewKey,
+    environment: Environment,
     now: Millis,
 ) -> Result<(), ApiError> {
     let key = Key {
         id: shared::id::key(&*entropy::draw()?),
         account_id: import.account_id.clone(),
-        environment: new.environment,
+        environment,
         state: new.state,
         hints: new.hints,
         settings: new.settings,
         version: change.next_version(),
         created_at: new.created_at.unwrap_or(now),
+        token_created_at: new.created_at.unwrap_or(now),
         updated_at: now,
         last_used_at: None,
         usage_count: 0,

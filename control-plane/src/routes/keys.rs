@@ -31,7 +31,7 @@ use crate::openapi::names::{IdempotencyKey, IfMatch, KeyId};
 use crate::state::AppState;
 use crate::store::accounts::{self, Account};
 use crate::store::keys::{self, Key};
-use crate::store::{Change, key_list};
+use crate::store::{Change, environments, key_list};
 use crate::validate::Checks;
 use input::{CreateKey, PatchKey};
 use view::{ChangedKey, NewToken};
@@ -87,18 +87,19 @@ async fn create(
     admin: Admin,
     Body(input): Body<CreateKey>,
 ) -> Result<Reply<NewToken>, ApiError> {
-    let mut checks = Checks::default();
-    let environment = input.environment(&mut checks);
+    let named = input.environment();
     let (account_id, patch) = input.split();
-    let mut settings = input::fresh_settings();
-    patch.apply(&mut checks, &mut settings, state.now(), 0);
-    checks.finish()?;
-
     let mut change = state.change(&admin).await?;
     let account_id = account_id.unwrap_or(admin.account.clone());
     let account = accounts::find(change.conn(), &admin.account, &account_id)
         .await?
         .ok_or_else(|| ApiError::no("account", &account_id))?;
+    let known = environments::known(change.conn(), &account.id).await?;
+    let mut checks = Checks::default();
+    let environment = named.among(&known, &mut checks, input::ENVIRONMENT_FIELDS);
+    let mut settings = input::fresh_settings();
+    patch.apply(&mut checks, &mut settings, change.now(), 0);
+    checks.finish()?;
     owner::check(change.conn(), &admin, &account.id, &settings, None).await?;
     identity::check(change.conn(), &account.id, &settings).await?;
     let token = mint(&state, &account, &environment)?;
@@ -111,6 +112,7 @@ async fn create(
         settings,
         version: change.next_version(),
         created_at: change.now(),
+        token_created_at: change.now(),
         updated_at: change.now(),
         last_used_at: None,
         usage_count: 0,
@@ -144,8 +146,10 @@ async fn show(
         .ok_or_else(|| ApiError::no("key", &id))?;
     let now = state.now();
     let status = key_list::status(&mut conn, &key, now).await?;
+    let schedule = environments::schedule(&mut conn, &key).await?;
     let version = key.version;
-    Ok(Reply::ok(KeyView::of(key, status, now)).tagged(version))
+    let view = KeyView::of(key, status, now).due_after(schedule);
+    Ok(Reply::ok(view).tagged(version))
 }
 
 /// Change a key
@@ -232,8 +236,9 @@ async fn save(change: &mut Change, key: &mut Key) -> Result<(), ApiError> {
 async fn shown(change: &mut Change, key: Key) -> Result<ChangedKey, ApiError> {
     let now = change.now();
     let status = key_list::status(change.conn(), &key, now).await?;
+    let schedule = environments::schedule(change.conn(), &key).await?;
     Ok(ChangedKey {
-        key: KeyView::of(key, status, now),
+        key: KeyView::of(key, status, now).due_after(schedule),
         propagated: false,
     })
 }

@@ -200,6 +200,20 @@ pub async fn by_host(conn: &mut Conn, host: &str) -> sqlx::Result<Option<Api>> {
         .await
 }
 
+/// Every API of an account and of those below it.
+///
+/// # Errors
+/// When the rows can't be read.
+pub async fn all_below(conn: &mut Conn, account: &str) -> sqlx::Result<Vec<Api>> {
+    query(
+        "select a.* from apis a join account_tree t on t.account_id = a.account_id
+         where t.ancestor_id = $1 and a.deleted_at is null order by a.id",
+    )
+    .bind(account)
+    .fetch_all(conn)
+    .await
+}
+
 /// A page of the APIs of `holder` and of the accounts below it, or of one account alone.
 ///
 /// # Errors

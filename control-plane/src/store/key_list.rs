@@ -99,6 +99,8 @@ pub struct KeyFilter {
     pub text: Option<String>,
     /// Neither made nor used since then.
     pub unused_since: Option<Millis>,
+    /// In use, with a token that is due to be replaced by then.
+    pub due_by: Option<Millis>,
 }
 
 /// A page of the keys of `holder` and of the accounts below it.
@@ -133,6 +135,11 @@ pub async fn list(
              and (cast($10 as bigint) is null or k.created_at < $10 or (k.created_at = $10 and k.id < $11))
          ) as found
          where (cast($12 as text) is null or status = $12)
+           and (cast($14 as bigint) is null or (status in ('active', 'rate_limited')
+                and coalesce(token_created_at, created_at) + 86400000 * (
+                  select e.rotate_after_days from environments e join account_tree s on s.ancestor_id = e.account_id
+                  where s.account_id = found.account_id and e.name = environment and e.code = environment_code
+                  order by s.depth limit 1) <= $14))
          order by created_at desc, id desc limit $13",
     )
     .bind(holder)
@@ -148,6 +155,7 @@ pub async fn list(
     .bind(page.after.as_ref().map(|p| p.id.as_str()))
     .bind(filter.status.map(KeyStatus::name))
     .bind(page.fetch())
+    .bind(filter.due_by.map(to_db))
     .fetch_all(conn)
     .await
 }

@@ -30,6 +30,8 @@ pub struct Key {
     pub state: KeyState,
     /// What people see of its current token.
     pub hints: Hints,
+    /// When its current token was made.
+    pub token_created_at: Millis,
     /// Its last rotation with a grace, under way or over.
     pub rotation: Option<Rotation>,
     /// What an admin sets.
@@ -68,6 +70,8 @@ pub struct Rotation {
     pub ends_at: Millis,
     /// What people see of the old token; `None` if that was not kept.
     pub old: Option<Hints>,
+    /// When the old token was made; `None` if that was not kept.
+    pub old_created_at: Option<Millis>,
 }
 
 /// What an admin sets of a key, at its making and later.
@@ -119,6 +123,10 @@ impl FromRow for Key {
             hints: Hints {
                 start: row.get("start")?,
                 last8: row.get("last8")?,
+            },
+            token_created_at: match time_from_db(row.get("token_created_at")?) {
+                Some(at) => at,
+                None => from_db(row.get("created_at")?),
             },
             rotation: rotation_of(row)?,
             settings: KeySettings {
@@ -200,6 +208,7 @@ fn rotation_of(row: &Row) -> sqlx::Result<Option<Rotation>> {
         started_at,
         ends_at,
         old,
+        old_created_at: time_from_db(row.get("rotation_old_created_at")?),
     }))
 }
 
@@ -308,7 +317,8 @@ pub async fn update(conn: &mut Conn, key: &Key) -> sqlx::Result<()> {
            requests_per_minute = $13, requests_per_hour = $14, requests_per_day = $15, enforcement = $16,
            expires_at = $17, metadata = $18, version = $19, updated_at = $20, rotation_started_at = $21,
            rotation_ends_at = $22, rotation_old_start = $23, rotation_old_last8 = $24,
-           identity_id = $25, credits_serial = $26, credits_granted = $27, refill_amount = $28, refill_interval = $29
+           identity_id = $25, credits_serial = $26, credits_granted = $27, refill_amount = $28, refill_interval = $29,
+           token_created_at = $30, rotation_old_created_at = $31
          where id = $1",
     )
     .bind(&key.id)
@@ -340,6 +350,8 @@ pub async fn update(conn: &mut Conn, key: &Key) -> sqlx::Result<()> {
     .bind(credits.map(|c| to_db(c.granted)))
     .bind(refill.map(|r| to_db(r.amount)))
     .bind(refill.map(|r| interval_name(r.interval)))
+    .bind(to_db(key.token_created_at))
+    .bind(rotation.and_then(|r| r.old_created_at).map(to_db))
     .execute(conn)
     .await?;
     Ok(())

@@ -27,9 +27,17 @@ fn full() -> Value {
     })
 }
 
+/// A server with the environments that [`full`] names.
+async fn start() -> App {
+    let app = App::start().await;
+    app.environment(json!({"name": "pre-view", "code": "pre"}))
+        .await;
+    app
+}
+
 #[tokio::test]
 async fn an_api_is_kept_as_given_and_in_normal_form() {
-    let app = App::start().await;
+    let app = start().await;
     let made = app.post("/v1/apis", full()).await.expect(201);
     let api = &made["api"];
     assert_eq!(api["endpoints"][0]["host"], "api.example.com");
@@ -113,7 +121,7 @@ async fn a_host_belongs_to_one_api_until_it_lets_go_of_it() {
 
 #[tokio::test]
 async fn a_patch_changes_what_it_names_and_nothing_else() {
-    let app = App::start().await;
+    let app = start().await;
     let made = app.post("/v1/apis", full()).await.expect(201);
     let path = format!("/v1/apis/{}", text(&made["api"]["id"]));
     app.clock.advance(1000);
@@ -132,7 +140,7 @@ async fn a_patch_changes_what_it_names_and_nothing_else() {
 
 #[tokio::test]
 async fn every_bad_field_is_named() {
-    let app = App::start().await;
+    let app = start().await;
     let with = |field: &str, value: Value| {
         let mut body = full();
         body[field] = value;
@@ -161,7 +169,7 @@ async fn every_bad_field_is_named() {
         (
             "endpoints",
             json!([endpoint("a", "live", "prod")]),
-            "endpoints[0].code",
+            "endpoints[0].environment",
         ),
         (
             "endpoints",
@@ -170,12 +178,18 @@ async fn every_bad_field_is_named() {
         ),
         (
             "endpoints",
-            json!([endpoint("a", "live", "x"), endpoint("b", "live", "y")]),
+            json!([
+                endpoint("a", "pre-view", "pre"),
+                endpoint("b", "pre-view", "y")
+            ]),
             "endpoints[1].code",
         ),
         (
             "endpoints",
-            json!([endpoint("a", "live", "x"), endpoint("A", "live", "x")]),
+            json!([
+                endpoint("a", "pre-view", "pre"),
+                endpoint("A", "pre-view", "pre")
+            ]),
             "endpoints[1].host",
         ),
         ("upstream", json!("ftp://a"), "upstream"),
@@ -243,7 +257,7 @@ async fn every_bad_field_is_named() {
 
 #[tokio::test]
 async fn a_routes_table_is_bounded() {
-    let app = App::start().await;
+    let app = start().await;
     let routes: Vec<Value> = (0..1001)
         .map(|n| json!({"method": "GET", "path": format!("/{n}")}))
         .collect();

@@ -1,7 +1,6 @@
 //! `keyward bootstrap`, `keyward migrate`, and the refusals of `keyward serve`.
 
 use std::os::unix::fs::PermissionsExt;
-use std::time::Duration;
 
 use keyward::admin_token::AdminToken;
 use reqwest::Method;
@@ -9,6 +8,7 @@ use tokio::time::timeout;
 
 use crate::support::database::on_postgres;
 use crate::support::process::{Process, keyward};
+use crate::support::wait::PATIENCE;
 use crate::support::{Database, PUSH_SECRET, TAG_SECRET};
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn serve_says_in_one_sentence_what_is_missing() {
             .env(name, value)
             .env("RUST_LOG", "off");
         let mut command = tokio::process::Command::from(command);
-        let ended = timeout(Duration::from_secs(20), command.kill_on_drop(true).output()).await;
+        let ended = timeout(PATIENCE, command.kill_on_drop(true).output()).await;
         let output = ended
             .unwrap_or_else(|_| panic!("it serves with {name}={value}"))
             .unwrap();

@@ -9,10 +9,13 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use crate::support::App;
+use crate::support::wait::PATIENCE;
 
 /// Long against a moment, short against a test.
 const SHORT: Duration = Duration::from_millis(400);
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(600);
+/// Enough for a head that is written at once, however busy the machine is.
+const HEAD: Duration = Duration::from_secs(3);
 const REQUEST: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n";
 
 fn patient() -> Limits {
@@ -29,14 +32,12 @@ async fn connect(app: &App) -> TcpStream {
     TcpStream::connect(address).await.unwrap()
 }
 
-/// Reads until the server closes; fails after 20 s.
+/// Reads until the server closes; fails long before [`LONG`] is over.
 async fn read_to_end(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     let reading = stream.read_to_end(&mut answer);
     // A reset closes as well.
-    let _ = timeout(Duration::from_secs(20), reading)
-        .await
-        .expect("the server closes");
+    let _ = timeout(PATIENCE, reading).await.expect("the server closes");
     String::from_utf8_lossy(&answer).into_owned()
 }
 
@@ -45,7 +46,7 @@ async fn read_answer(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     while !answer.ends_with(b"}") {
         let mut chunk = [0; 1024];
-        let reading = timeout(Duration::from_secs(20), stream.read(&mut chunk));
+        let reading = timeout(PATIENCE, stream.read(&mut chunk));
         let size = reading.await.expect("an answer").unwrap();
         assert!(size > 0, "closed: {}", String::from_utf8_lossy(&answer));
         answer.extend_from_slice(&chunk[..size]);
@@ -75,37 +76,39 @@ async fn a_head_that_drips_in_is_cut_off_and_others_are_served_meanwhile() {
     };
     let (silence, dripped) = tokio::join!(read_to_end(&mut silent), dripped);
     assert_eq!(silence, "");
-    assert!(dripped >= SHORT && dripped < LONG / 2, "{dripped:?}");
+    assert!(dripped >= SHORT, "{dripped:?}");
     app.get("/healthz").await.expect(200);
 }
 
 #[tokio::test]
 async fn a_connection_may_rest_between_requests_for_longer_than_a_head_may_take() {
     let limits = Limits {
-        head: SHORT,
-        idle: 4 * SHORT,
+        head: HEAD,
         ..patient()
     };
     let app = App::with_limits(limits, |_| {}).await;
     let mut stream = connect(&app).await;
-    for _ in 0..2 {
-        stream.write_all(REQUEST).await.unwrap();
-        assert!(read_answer(&mut stream).await.starts_with("HTTP/1.1 200"));
-        sleep(2 * SHORT).await;
-    }
-    // Then, after the time for resting, it is closed.
-    let began = Instant::now();
-    assert_eq!(read_to_end(&mut stream).await, "");
-    assert!(began.elapsed() < LONG / 2);
-    // The second head has as little time as the first.
-    let mut stream = connect(&app).await;
     stream.write_all(REQUEST).await.unwrap();
-    read_answer(&mut stream).await;
-    sleep(SHORT / 2).await;
-    let began = Instant::now();
+    assert!(read_answer(&mut stream).await.starts_with("HTTP/1.1 200"));
+    sleep(HEAD + SHORT).await;
+    stream.write_all(REQUEST).await.unwrap();
+    assert!(read_answer(&mut stream).await.starts_with("HTTP/1.1 200"));
+    // The next head has as little time as the first, and not that of resting.
     stream.write_all(b"GET /hea").await.unwrap();
     read_to_end(&mut stream).await;
-    assert!(began.elapsed() < 3 * SHORT, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_connection_that_rests_for_too_long_is_closed() {
+    let limits = Limits {
+        idle: SHORT,
+        ..patient()
+    };
+    let app = App::with_limits(limits, |_| {}).await;
+    let mut stream = connect(&app).await;
+    stream.write_all(REQUEST).await.unwrap();
+    assert!(read_answer(&mut stream).await.starts_with("HTTP/1.1 200"));
+    assert_eq!(read_to_end(&mut stream).await, "");
 }
 
 #[tokio::test]
@@ -133,8 +136,6 @@ async fn a_stopping_server_finishes_requests_and_closes_resting_connections() {
     let mut resting = connect(&app).await;
     resting.write_all(REQUEST).await.unwrap();
     read_answer(&mut resting).await;
-    let began = Instant::now();
-    app.stop().await;
+    timeout(PATIENCE, app.stop()).await.expect("it stops");
     assert_eq!(read_to_end(&mut resting).await, "");
-    assert!(began.elapsed() < LONG / 2);
 }

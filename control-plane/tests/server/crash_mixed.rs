@@ -14,6 +14,7 @@ use shared::record::KeyState;
 use crate::support::app::text;
 use crate::support::database::on_postgres;
 use crate::support::process::Process;
+use crate::support::wait::PATIENCE;
 use crate::support::{Database, Edge, until};
 
 const KILLS: u64 = 100;
@@ -31,7 +32,7 @@ async fn call(
     body: Value,
 ) -> Option<(String, Value)> {
     let request = server.request(method, path).bearer_auth(admin).json(&body);
-    let response = request.timeout(Duration::from_secs(20)).send().await.ok()?;
+    let response = request.timeout(PATIENCE).send().await.ok()?;
     let status = response.status();
     let id = response.headers()["x-request-id"]
         .to_str()

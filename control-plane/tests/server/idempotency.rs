@@ -1,14 +1,16 @@
 //! `Idempotency-Key`: a repeated POST gets the first one's answer.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use keyward::admin_token::AdminToken;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
 use crate::support::app::text;
+use crate::support::edge::Seen;
 use crate::support::process::Process;
-use crate::support::{Answer, App, Database, Edge};
+use crate::support::wait::PATIENCE;
+use crate::support::{Answer, App, Database, Edge, until};
 
 const DAY: u64 = 24 * 60 * 60 * 1000;
 
@@ -282,11 +284,11 @@ async fn of_simultaneous_calls_one_is_carried_out_and_the_others_are_told_to_wai
 
 #[tokio::test]
 async fn while_the_first_call_waits_for_the_edges_its_repetition_is_told_to_ask_again() {
-    let nowhere = format!("http://{}", Edge::nowhere().await);
+    let address = Edge::nowhere().await;
     let database = Database::fresh().await;
     let admin = AdminToken::mint().unwrap();
-    // It waits 2 s for the edge.
-    let server = Process::serve(&database, admin.expose(), &[nowhere], "log").await;
+    let edges = [format!("http://{address}")];
+    let server = Process::serve(&database, admin.expose(), &edges, "log").await;
     let send = async || {
         let request = Client::builder().no_proxy().build().unwrap();
         let request = request
@@ -298,11 +300,16 @@ async fn while_the_first_call_waits_for_the_edges_its_repetition_is_told_to_ask_
     };
     let first = async { send().await.expect(201) };
     let second = async {
-        tokio::time::sleep(Duration::from_millis(700)).await;
+        until("the first is carried out", || async {
+            let keys = database.number("select count(*) from keys").await;
+            (keys == Some(1)).then_some(())
+        })
+        .await;
         send().await.problem(409, "idempotency_in_progress");
+        Edge::at(address, Seen::default()).await
     };
-    let (first, ()) = tokio::join!(first, second);
-    assert_eq!(first["propagated"], false);
+    let (first, _edge) = tokio::join!(first, second);
+    assert_eq!(first["propagated"], true);
     assert_eq!(send().await.expect(201), first);
 }
 
@@ -343,7 +350,7 @@ async fn killed_at_any_point_and_repeated_a_call_is_carried_out_once() {
     let admin = AdminToken::mint().unwrap();
     let mut replays = 0;
     // How long a whole call takes here and now; the first round finds out.
-    let mut whole = Duration::from_secs(20);
+    let mut whole = PATIENCE;
     for round in 0..20_u32 {
         let mut server = Process::serve(&database, admin.expose(), &[], "log").await;
         let client = Client::builder().no_proxy().build().unwrap();

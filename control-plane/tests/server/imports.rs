@@ -124,6 +124,8 @@ async fn sent_again_an_import_makes_no_key_twice() {
 async fn an_export_is_what_an_import_takes() {
     let from = App::start().await;
     let child = from.account(json!({"name": "child"})).await;
+    from.environment(json!({"name": "preview", "code": "pv"}))
+        .await;
     let body = json!({
         "name": "k", "accountId": child, "environment": "preview", "environmentCode": "pv",
         "permissions": ["a.*"], "resources": ["agent:1"], "allowedOrigins": ["https://a.example"],
@@ -146,6 +148,11 @@ async fn an_export_is_what_an_import_takes() {
 
     let to = App::start().await;
     to.clock.advance(31 * 86_400_000);
+    // The other side has to have the environment.
+    let told = import(&to, "", exported[0].to_string()).await.expect(201);
+    assert_eq!((&told["created"], &told["refused"]), (&json!(0), &json!(1)));
+    to.environment(json!({"name": "preview", "code": "pv"}))
+        .await;
     let told = import(&to, "", exported[0].to_string()).await.expect(201);
     assert_eq!(told["created"], 1, "{told}");
     let mut again = lines(&to, "/v1/keys/export").await.remove(0);

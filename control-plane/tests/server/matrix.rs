@@ -145,6 +145,7 @@ impl World {
             "imports",
             "accounts",
             "apis",
+            "environments",
             "identities",
             "keys",
             "members",
@@ -236,6 +237,7 @@ impl World {
             (
                 "GET",
                 "/v1/apis"
+                | "/v1/environments"
                 | "/v1/identities"
                 | "/v1/keys"
                 | "/v1/members"
@@ -246,8 +248,8 @@ impl World {
             ) => about(format!("{}?account={account}", route.path), None),
             (
                 "POST",
-                "/v1/apis" | "/v1/identities" | "/v1/keys" | "/v1/members" | "/v1/roles"
-                | "/v1/admin-tokens",
+                "/v1/apis" | "/v1/environments" | "/v1/identities" | "/v1/keys" | "/v1/members"
+                | "/v1/roles" | "/v1/admin-tokens",
             ) => about(route.path.clone(), Some(body(&kind, account))),
             ("GET", "/v1/keys/export") => about(format!("{}?account={account}", route.path), None),
             ("POST", "/v1/imports") => {
@@ -280,6 +282,7 @@ impl World {
                 "GET" | "DELETE",
                 "/v1/accounts/{id}"
                 | "/v1/apis/{id}"
+                | "/v1/environments/{id}"
                 | "/v1/identities/{id}"
                 | "/v1/keys/{id}"
                 | "/v1/keys/{id}/usage"
@@ -299,6 +302,11 @@ impl World {
             ) => {
                 let id = self.id(&kind, place, is_expected).await;
                 about(route.path.replace("{id}", &id), None)
+            }
+            ("PATCH", "/v1/environments/{id}") => {
+                let id = self.id(&kind, place, is_expected).await;
+                let body = json!({"rotateAfterDays": 30});
+                about(route.path.replace("{id}", &id), Some(body))
             }
             (
                 "PATCH",
@@ -425,6 +433,7 @@ fn body(kind: &str, account: &str) -> Value {
             "name": "a", "accountId": account, "upstream": "https://upstream.example",
             "endpoints": [{"host": format!("h{n}.example"), "environment": "production"}],
         }),
+        "environments" => json!({"name": format!("e{n}"), "accountId": account}),
         "identities" => json!({"name": "i", "accountId": account}),
         "keys" => json!({
             "name": "k", "accountId": account, "permissions": ["a.read"], "credits": {"remaining": 9},

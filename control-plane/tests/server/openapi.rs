@@ -154,6 +154,10 @@ async fn subject(app: &App, path: &str) -> String {
             let email = format!("{}@example.com", fresh());
             app.member(&email, "viewer", None).await
         }
+        Some("environments") => {
+            app.environment(json!({"name": format!("e{}", fresh())}))
+                .await
+        }
         Some("identities") => app.identity(json!({"name": "i"})).await,
         Some("roles") => app.role(&format!("r{}", fresh()), &[], &[]).await,
         Some("admin-tokens") => {

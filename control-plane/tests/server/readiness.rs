@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::json;
 
+use crate::support::wait::PATIENCE;
 use crate::support::{Answer, App, until};
 
 async fn probe(app: &App) -> Option<Answer> {
@@ -33,10 +34,7 @@ async fn an_edge_out_of_reach_does_not_make_the_server_unready() {
 
 #[tokio::test]
 async fn a_stopping_server_says_so_before_its_port_closes_and_still_serves() {
-    let mut app = App::tuned(&[], |config| {
-        config.network.drain = Duration::from_secs(2);
-    })
-    .await;
+    let mut app = App::tuned(&[], |config| config.network.drain = PATIENCE).await;
     app.tell_to_stop();
     let answer = until("it says that it stops", || async {
         probe(&app).await.filter(|answer| answer.status == 503)
@@ -46,6 +44,15 @@ async fn a_stopping_server_says_so_before_its_port_closes_and_still_serves() {
     assert_eq!(problem["parts"], json!(["stopping"]));
     app.get("/healthz").await.expect(200);
     app.get("/v1/keys").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_stopping_server_closes_its_port_in_the_end() {
+    let mut app = App::tuned(&[], |config| {
+        config.network.drain = Duration::from_millis(200);
+    })
+    .await;
+    app.tell_to_stop();
     until("the port closes", || async {
         probe(&app).await.is_none().then_some(())
     })

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::support::app::text;
 use crate::support::process::Process;
-use crate::support::{Answer, Database, Edge, PUSH_SECRET, TAG_SECRET};
+use crate::support::{Answer, Database, Edge, PUSH_SECRET, TAG_SECRET, until};
 
 const IDEMPOTENCY_KEY: &str = "an-idempotency-key-that-is-stored-nowhere";
 
@@ -17,7 +17,11 @@ async fn no_token_or_secret_is_in_the_database_or_the_log_at_its_finest() {
     let database = Database::fresh().await;
     let edge = Edge::start().await;
     let admin = AdminToken::mint().unwrap();
-    let mut server = Process::serve(&database, admin.expose(), &[edge.url()], "server.log").await;
+    let edges = [edge.url()];
+    // In the end the edge is away.
+    let wait = [("KEYWARD_PROPAGATION_WAIT_MS", "500")];
+    let name = "server.log";
+    let mut server = Process::serve_with(&database, admin.expose(), &edges, name, &wait).await;
     let mut secrets = vec![
         admin.expose().to_owned(),
         TAG_SECRET.to_owned(),
@@ -108,6 +112,11 @@ async fn no_token_or_secret_is_in_the_database_or_the_log_at_its_finest() {
         .await;
     let told = told.unwrap().expect(200).to_string().into_bytes();
     let log = server.log.clone();
+    until("the log tells of the push", || async {
+        let told = fs::read_to_string(&log).unwrap();
+        told.contains("a push failed").then_some(())
+    })
+    .await;
     assert!(server.terminate());
 
     let rows = database.dump().await.join("\n").into_bytes();

@@ -68,7 +68,6 @@ async fn everything_is_delivered_again_on_demand_and_its_progress_is_shown() {
     for _ in 0..5 {
         keys.push(text(&app.key(json!({"name": "k"})).await.0["id"]));
     }
-    edge.seen.slow_down(std::time::Duration::from_millis(200));
     let before = edge.seen.records().len();
     let answer = app
         .post("/v1/sync/resync", json!({"target": edge.url()}))

@@ -1,6 +1,6 @@
 //! Revocations overtake bulk work.
 
-use std::time::{Duration, Instant};
+use std::collections::BTreeSet;
 
 use keyward::audit::{Act, Caller, Target};
 use keyward::store::Change;
@@ -12,6 +12,8 @@ use crate::support::app::text;
 use crate::support::{App, Edge, until};
 
 const BULK: usize = 20_000;
+/// A push of the bulk lane holds more; a revocation comes alone.
+const MANY: usize = 2;
 
 /// Puts records on their way as an import does; they belong to no row.
 async fn put_on_their_way(app: &App, count: usize) {
@@ -46,17 +48,17 @@ async fn waits_in_bulk(app: &App) -> i64 {
 }
 
 #[tokio::test]
-async fn a_revocation_waits_for_none_of_twenty_thousand_records_at_a_slow_edge() {
+async fn a_revocation_waits_for_none_of_twenty_thousand_records_that_the_edge_does_not_get_through()
+{
     let edge = Edge::start().await;
     let app = App::with_edges(&[edge.url()]).await;
     let (key, _) = app.key(json!({"name": "k"})).await;
-    edge.seen.slow_down(Duration::from_millis(100));
+    edge.seen.hold(Some(MANY));
     put_on_their_way(&app, BULK).await;
     until("the bulk is under way", || async {
-        (waits_in_bulk(&app).await < BULK as i64).then_some(())
+        (edge.seen.held() > 0).then_some(())
     })
     .await;
-    let mut slowest = Duration::ZERO;
     for round in 0..3 {
         let act = if round % 2 == 0 {
             "revoke"
@@ -64,31 +66,31 @@ async fn a_revocation_waits_for_none_of_twenty_thousand_records_at_a_slow_edge()
             "reactivate"
         };
         let path = format!("/v1/keys/{}/{act}", text(&key["id"]));
-        let began = Instant::now();
         let answer = app.post(&path, json!({})).await.expect(200);
-        slowest = slowest.max(began.elapsed());
         assert_eq!(answer["propagated"], true);
     }
-    let left = waits_in_bulk(&app).await;
-    println!("the slowest took {slowest:?}; {left} of {BULK} records were still waiting");
-    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
-    assert!(left > 0, "the bulk was through before");
+    assert_eq!(waits_in_bulk(&app).await, BULK as i64);
     let record = edge.seen.key(&text(&key["id"])).unwrap();
     assert_eq!(record.state, KeyState::Revoked);
 
-    edge.seen.slow_down(Duration::ZERO);
+    edge.seen.hold(None);
     until("the bulk is through", || async {
         (waits_in_bulk(&app).await == 0).then_some(())
     })
     .await;
     let records = edge.seen.records();
-    let bulk: Vec<u64> = records
-        .iter()
-        .filter(|r| r.id().starts_with("key_bulk"))
-        .map(Record::version)
-        .collect();
-    assert_eq!(bulk.len(), BULK);
-    assert!(bulk.is_sorted_by(|a, b| a < b), "out of order");
+    // A push that was held for too long was given up, and came again.
+    let mut arrived = BTreeSet::new();
+    for record in records.iter().filter(|r| r.id().starts_with("key_bulk")) {
+        let newest = arrived.last().copied().unwrap_or(0);
+        let version = record.version();
+        assert!(
+            arrived.contains(&version) || version > newest,
+            "out of order"
+        );
+        arrived.insert(version);
+    }
+    assert_eq!(arrived.len(), BULK);
 }
 
 #[tokio::test]
@@ -100,7 +102,7 @@ async fn a_revocation_overtakes_a_full_delivery_and_is_not_undone_by_it() {
         keys.push(text(&key["id"]));
     }
     let edge = Edge::start().await;
-    edge.seen.slow_down(Duration::from_millis(700));
+    edge.seen.hold(Some(MANY));
     let app = app.restart(&[edge.url()]).await;
     let path = format!("/v1/keys/{}/revoke", keys[299]);
     let answer = app.post(&path, json!({})).await.expect(200);
@@ -109,7 +111,7 @@ async fn a_revocation_overtakes_a_full_delivery_and_is_not_undone_by_it() {
         edge.seen.state().len() < 300,
         "the full delivery was through before"
     );
-    edge.seen.slow_down(Duration::ZERO);
+    edge.seen.hold(None);
     until("everything has arrived", || async {
         (edge.seen.state().len() == 301).then_some(())
     })

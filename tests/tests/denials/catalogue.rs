@@ -83,7 +83,7 @@ impl Tour<'_> {
         assert_eq!(world.send(&spent).await.status, 200);
         self.refused(spent, 429, "quota_exceeded").await;
 
-        let end = now() + 500;
+        let end = now() + 5_000;
         let key = world.key(json!({"expiresAt": rfc3339(end)})).await;
         while now() < end {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -18,7 +18,7 @@ async fn passes(world: &World, token: &str, call: Call) {
 async fn a_key_expires_at_its_very_second_without_a_push() {
     let world = world!();
     for enforcement in ["leased", "strict"] {
-        let end = (now() / 1_000 + 3) * 1_000;
+        let end = (now() / 1_000 + 8) * 1_000;
         let settings = json!({"enforcement": enforcement, "expiresAt": rfc3339(end)});
         let key = world.key(settings).await;
         assert!(key.propagated);

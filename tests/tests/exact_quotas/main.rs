@@ -8,7 +8,9 @@ mod shared_limits;
 use std::time::Duration;
 
 use keyward_tests::{Call, EdgeOptions, GuardNetwork, World, WorldOptions, world};
-use quota::{ENFORCEMENTS, assert_passed_or_limited, assert_within_a_minute, hammer, key, load};
+use quota::{
+    ENFORCEMENTS, assert_is_limit, assert_passed_or_limited, hammer, key, load, most_since,
+};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -45,10 +47,10 @@ async fn gets_exactly_the_limit(world: &World) {
         let key = key(world, enforcement, LIMIT).await;
         let began = Instant::now();
         let samples = hammer(load(world, &key), LIMIT).await;
-        assert_within_a_minute(began);
         assert_passed_or_limited(&samples);
-        assert_eq!(samples.count(200), LIMIT, "{enforcement}");
-        assert_eq!(world.upstream.count_of(&key.key.id), LIMIT);
+        let passed = samples.count(200);
+        assert_is_limit(passed, LIMIT, began);
+        assert_eq!(world.upstream.count_of(&key.key.id), passed);
         println!("{enforcement}: {:?}", samples.codes());
     }
 }
@@ -71,9 +73,9 @@ async fn a_network_that_loses_calls_and_answers_never_lets_more_pass() {
         world.edge.set_guard_network(GuardNetwork::default()).await;
         tokio::time::sleep(AFTERWARDS).await;
         let samples = running.stop().await;
-        assert_within_a_minute(began);
         let passed = world.upstream.count_of(&key.key.id);
-        assert!((1..=LIMIT).contains(&passed), "{enforcement}: {passed}");
+        let most = most_since(began, LIMIT);
+        assert!((1..=most).contains(&passed), "{enforcement}: {passed}");
         assert_eq!(samples.count(200), passed);
         let codes = samples.codes();
         let known = ["ok", "rate_limited", "guard_unavailable"];
@@ -102,7 +104,12 @@ async fn three_windows_are_taken_together_and_refused_requests_cost_nothing_in_a
         let described = json!({"key": key.token, "path": "/v1/customers"});
         let verify = Call::post("/.keyward/verify").json(&described);
         let verdict = world.send(&verify).await.json();
-        assert_within_a_minute(began);
+        // After a minute its window has some of it back.
+        let left_of_minute = if began.elapsed() < Duration::from_secs(60) {
+            20..=20
+        } else {
+            20..=50
+        };
         assert_eq!(verdict["valid"], json!(false));
         assert_eq!(verdict["violatedPolicies"], json!(["hour"]));
         assert_eq!(verdict["rateLimits"], limits);
@@ -110,7 +117,9 @@ async fn three_windows_are_taken_together_and_refused_requests_cost_nothing_in_a
         let left: Vec<_> = left
             .map(|w| (w["window"].as_str(), w["remaining"].as_u64()))
             .collect();
-        let expected = [("minute", 20), ("hour", 0), ("day", 970)];
+        let of_minute = left.first().and_then(|(_, n)| *n).unwrap_or(0);
+        assert!(left_of_minute.contains(&of_minute), "{left:?}");
+        let expected = [("minute", of_minute), ("hour", 0), ("day", 970)];
         assert_eq!(
             left,
             expected.map(|(w, n)| (Some(w), Some(n))),

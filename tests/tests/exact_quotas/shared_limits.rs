@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use keyward_tests::{Call, Load, PATIENCE, PushedKey, Samples, World, eventually, world};
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 use crate::quota::{
-    ENFORCEMENTS, assert_passed_or, assert_passed_or_limited, assert_within_a_minute, hammer_all,
-    load_with,
+    ENFORCEMENTS, assert_passed_or, assert_passed_or_limited, hammer_all, load_with,
 };
 use crate::{away_from_midnight, two_gates};
 
@@ -110,13 +108,12 @@ async fn a_kill_under_load_never_lets_more_pass_of_what_is_shared() {
         let identity = format!("idn_{enforcement}");
         account.plan(0, Some(10 * LIMIT)).await;
         account
-            .identity(&identity, 0, json!({"requestsPerMinute": LIMIT}))
+            .identity(&identity, 0, json!({"requestsPerHour": LIMIT}))
             .await;
         let credits = json!({"serial": 1, "granted": 10 * LIMIT});
         let settings =
             json!({"identity": identity, "enforcement": enforcement, "credits": credits});
         let keys = keys(&account, settings).await;
-        let began = Instant::now();
         let running: Vec<_> = loads(&world, &keys).into_iter().map(Load::start).collect();
         eventually("some requests pass", PATIENCE, || async {
             let passed: u64 = running.iter().map(|load| load.count(200)).sum();
@@ -135,7 +132,6 @@ async fn a_kill_under_load_never_lets_more_pass_of_what_is_shared() {
         world.edge.restart().await;
         let left = LIMIT - debited;
         let second = hammer_all(loads(&world, &keys), left).await;
-        assert_within_a_minute(began);
         let reached = reached(&world, &keys);
         println!("{enforcement}: {debited} debited, {reached} of {LIMIT} reached the upstream");
         assert!(reached <= LIMIT, "{reached} of {LIMIT}");

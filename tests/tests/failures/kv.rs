@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use keyward_tests::{Call, World, world};
+use keyward_tests::{Call, World, WorldOptions, world};
 use serde_json::json;
 
 use crate::{
@@ -112,8 +112,12 @@ async fn while_kv_is_silent_hot_requests_do_not_wait_for_it_and_read_it_once_a_s
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_an_api_arrives_once_kv_is_back() {
-    let world = world!();
+    let world = world!(WorldOptions {
+        propagation_wait: Some(Duration::from_millis(300)),
+        ..WorldOptions::default()
+    });
     let key = world.key(json!({"permissions": []})).await;
+    world.settle().await;
     let call = Call::get("/v1/elsewhere").key(&key.token).origin(APP);
     passes(&send(&world, &call).await);
     world.edge.set_kv_broken(true).await;

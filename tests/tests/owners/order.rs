@@ -106,12 +106,16 @@ async fn a_cold_gate_asks_once_for_a_key_that_kv_has_as_it_is() {
     let key = staff.make("mem_1", &json!({})).await;
     // The gate has the API already.
     let other = staff.make("mem_1", &json!({})).await;
+    let known = std::time::Instant::now();
     assert_eq!(world.send_to(1, &other.on(read())).await.status, 200);
     leases_end(&world).await;
     leases_end(&world).await;
     let before = world.edge.counters().await;
     assert_eq!(world.send_to(1, &key.on(read())).await.status, 200);
     let after = world.edge.counters().await;
-    assert_eq!(after.kv_reads - before.kv_reads, 1);
+    // The API's record is read again when it is older than 5 s.
+    let of_the_api = u64::from(known.elapsed() >= std::time::Duration::from_secs(5));
+    let reads = after.kv_reads - before.kv_reads;
+    assert!((1..=1 + of_the_api).contains(&reads), "{reads}");
     assert_eq!(after.guard_calls - before.guard_calls, 1);
 }

@@ -177,6 +177,7 @@ async fn of_two_edges_the_one_that_is_down_is_shown_with_what_waits_for_it() {
     };
     let world = world!(options);
     let key = world.key(json!({})).await;
+    world.settle().await;
     let down = format!("http://127.0.0.1:{}", free_port());
     world.control_plane.kill();
     let edges = vec![world.edge.url(), down.clone()];
@@ -189,7 +190,11 @@ async fn of_two_edges_the_one_that_is_down_is_shown_with_what_waits_for_it() {
             .as_array()?
             .iter()
             .any(|t| t["reachable"] == false);
-        failed.then_some(shown)
+        let through = shown["data"]
+            .as_array()?
+            .iter()
+            .any(|t| t["url"] == world.edge.url() && t["lag"]["urgent"]["records"] == 0);
+        (failed && through).then_some(shown)
     })
     .await;
     let edge = |url: &str| {

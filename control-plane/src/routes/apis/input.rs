@@ -14,7 +14,7 @@ use shared::route::{
 use utoipa::ToSchema;
 
 use super::upstream;
-use crate::environment::{Environment, EnvironmentCode, EnvironmentName};
+use crate::environment::{Environment, EnvironmentCode, EnvironmentName, Named};
 use crate::http::body::{given, nullable};
 use crate::openapi::names::{AccountId, Name, Origins, PermissionText};
 use crate::openapi::schema::schema;
@@ -143,7 +143,7 @@ struct EndpointInput {
     host: String,
     #[schema(value_type = EnvironmentName)]
     environment: String,
-    /// The short code of a custom environment, if it is not the name itself.
+    /// The environment's short code; need not be given.
     #[schema(value_type = Option<EnvironmentCode>)]
     #[serde(default)]
     code: Option<String>,
@@ -227,13 +227,19 @@ impl CreateApi {
 }
 
 impl PatchApi {
-    /// Checks what is given and sets it.
-    pub fn apply(self, checks: &mut Checks, name: &mut String, settings: &mut ApiSettings) {
+    /// Checks what is given and sets it. `known` are the environments that the API's account has.
+    pub fn apply(
+        self,
+        checks: &mut Checks,
+        known: &[Environment],
+        name: &mut String,
+        settings: &mut ApiSettings,
+    ) {
         if let Some(text) = self.name {
             *name = checks.text("name", &text, MAX_NAME);
         }
         if let Some(endpoints) = self.endpoints {
-            settings.endpoints = check_endpoints(checks, endpoints);
+            settings.endpoints = check_endpoints(checks, known, endpoints);
         }
         if let Some(text) = self.upstream {
             let url = checks.accept("upstream", upstream::parse(&text));
@@ -260,7 +266,11 @@ impl PatchApi {
     }
 }
 
-fn check_endpoints(checks: &mut Checks, inputs: Vec<EndpointInput>) -> Vec<Endpoint> {
+fn check_endpoints(
+    checks: &mut Checks,
+    known: &[Environment],
+    inputs: Vec<EndpointInput>,
+) -> Vec<Endpoint> {
     if inputs.is_empty() || inputs.len() > MAX_ENDPOINTS {
         checks.fail("endpoints", format!("1 to {MAX_ENDPOINTS} are needed"));
         return Vec::new();
@@ -279,14 +289,11 @@ fn check_endpoints(checks: &mut Checks, inputs: Vec<EndpointInput>) -> Vec<Endpo
         }
         let (name_field, code_field) = (at("environment"), at("code"));
         let fields = [name_field.as_str(), code_field.as_str()];
-        let env = Environment::check(checks, fields, &input.environment, input.code.as_deref());
-        let mut others = endpoints.iter();
-        if others.any(|e| (e.environment == env.name) != (e.code == env.code)) {
-            checks.fail(
-                at("code"),
-                "an environment has one code, and a code one environment",
-            );
-        }
+        let named = Named {
+            name: input.environment,
+            code: input.code,
+        };
+        let env = named.among(known, checks, fields);
         let own = input.upstream.as_deref();
         let own = own.and_then(|text| checks.accept(&at("upstream"), upstream::parse(text)));
         endpoints.push(Endpoint {

@@ -8,7 +8,7 @@ use shared::record::KeyState;
 use shared::token::{Hints, KeyHash};
 
 use super::lines::MAX_LINE;
-use crate::environment::Environment;
+use crate::environment::Named;
 use crate::error::{ApiError, FieldError};
 use crate::http::body;
 use crate::routes::keys::input::{self, CreateKey};
@@ -20,7 +20,7 @@ use crate::validate::Checks;
 /// The longest of `start`, in characters.
 const MAX_START: usize = 64;
 /// Members of an export that an import does not need.
-const PASSED_OVER: [&str; 8] = [
+const PASSED_OVER: [&str; 9] = [
     "id",
     "accountId",
     "updatedAt",
@@ -29,6 +29,7 @@ const PASSED_OVER: [&str; 8] = [
     "version",
     "leak",
     "rotation",
+    "rotationDueAt",
 ];
 const STATES: [(&str, KeyState); 4] = [
     ("active", KeyState::Active),
@@ -55,7 +56,7 @@ pub struct NewKey {
     /// What people see of the token.
     pub hints: Hints,
     /// Where it may be used.
-    pub environment: Environment,
+    pub environment: Named,
     /// Whether it may be used.
     pub state: KeyState,
     /// Everything else.
@@ -167,7 +168,7 @@ fn read(line: u64, text: &[u8], now: Millis) -> Result<NewKey, Vec<FieldError>> 
             return Err(errors_of(checks));
         }
     };
-    let environment = key.environment(&mut checks);
+    let environment = key.environment();
     let (_, patch) = key.split();
     let mut settings = input::fresh_settings();
     patch.apply(&mut checks, &mut settings, now, 0);

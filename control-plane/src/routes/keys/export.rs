@@ -18,6 +18,7 @@ use crate::openapi::answers::NotFound;
 use crate::openapi::names::AccountId;
 use crate::openapi::schema::schema;
 use crate::state::AppState;
+use crate::store::environments::Schedules;
 use crate::store::key_list::KeyStatus;
 use crate::store::{accounts, keys};
 
@@ -95,14 +96,16 @@ async fn page_after(
     };
     let now = state.now();
     let mut lines = Lines::default();
+    let mut schedules = Schedules::default();
     for key in keys {
         let credentials = keys::credentials(&mut conn, &key.id).await?;
         let hash = credentials.first().map(|c| c.hash);
         let status = KeyStatus::unused(&key, now);
+        let schedule = schedules.of(&mut conn, &key).await?;
         lines.add(&ExportedKey {
             hash: hash.as_ref().map(KeyHash::to_hex).unwrap_or_default(),
             environment_code: key.environment.code.clone(),
-            key: KeyView::of(key, status, now),
+            key: KeyView::of(key, status, now).due_after(schedule),
         })?;
     }
     Ok(Some((lines, last)))

@@ -12,7 +12,7 @@ use shared::resource::ResourceScope;
 use utoipa::ToSchema;
 
 use super::credits::CreditsInput;
-use crate::environment::{self, Environment};
+use crate::environment::{self, Named};
 use crate::http::body::{given, nullable};
 use crate::openapi::names::{
     AccountId, IdentityId, Ips, Metadata, Name, Origins, Permissions, Resources,
@@ -64,7 +64,7 @@ pub struct CreateKey {
     #[schema(value_type = environment::EnvironmentName)]
     #[serde(default, deserialize_with = "given")]
     environment: Option<String>,
-    /// The short code of a custom environment, if it is not the name itself.
+    /// The environment's short code; need not be given.
     #[schema(value_type = environment::EnvironmentCode)]
     #[serde(default, deserialize_with = "given")]
     environment_code: Option<String>,
@@ -195,6 +195,9 @@ struct RateLimitsInput {
     requests_per_day: Option<Option<u32>>,
 }
 
+/// The fields of a key's environment: name and code.
+pub const ENVIRONMENT_FIELDS: [&str; 2] = ["environment", "environmentCode"];
+
 /// A key's settings before anything is said of them.
 pub fn fresh_settings() -> KeySettings {
     KeySettings {
@@ -219,11 +222,13 @@ pub fn fresh_settings() -> KeySettings {
 }
 
 impl CreateKey {
-    /// Checks the environment.
-    pub fn environment(&self, checks: &mut Checks) -> Environment {
+    /// Which environment is meant.
+    pub fn environment(&self) -> Named {
         let name = self.environment.as_deref().unwrap_or(environment::DEFAULT);
-        let fields = ["environment", "environmentCode"];
-        Environment::check(checks, fields, name, self.environment_code.as_deref())
+        Named {
+            name: name.to_owned(),
+            code: self.environment_code.clone(),
+        }
     }
 
     /// The account, if one is named, and what can be changed later, too.

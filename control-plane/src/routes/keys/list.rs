@@ -18,18 +18,24 @@ use crate::openapi::names::AccountId;
 use crate::openapi::schema::schema;
 use crate::state::AppState;
 use crate::store::accounts;
+use crate::store::environments::Schedules;
 use crate::store::key_list::{self, KeyFilter, KeyStatus, ListedKey};
 use crate::validate::Checks;
 
 const DAY: Millis = 24 * 60 * 60 * 1000;
 const MAX_UNUSED_DAYS: u32 = 3650;
 const MAX_TEXT: usize = 100;
+const DUE: [(&str, ()); 1] = [("true", ())];
 
 schema! {
     /// Part of a name, or of what tokens begin or end with.
     SearchText = text(1, MAX_TEXT).examples(["mobile"]);
     /// Only keys that were not used for so many days.
     UnusedDays = whole(1, MAX_UNUSED_DAYS);
+    /// Only keys in use whose token is due to be replaced.
+    RotationDue = word(&DUE).examples(["true"]);
+    /// Only keys in use whose token is due to be replaced, now or within so many days.
+    DueDays = whole(0, MAX_UNUSED_DAYS);
 }
 
 /// The query string.
@@ -50,6 +56,10 @@ pub struct ListKeys {
     q: Option<String>,
     #[param(inline, value_type = Option<UnusedDays>)]
     unused_for_days: Option<String>,
+    #[param(inline, value_type = Option<RotationDue>)]
+    rotation_due: Option<String>,
+    #[param(inline, value_type = Option<DueDays>)]
+    rotation_due_within_days: Option<String>,
     #[param(inline, value_type = Option<PageLimit>)]
     limit: Option<String>,
     #[param(inline, value_type = Option<Cursor>)]
@@ -86,8 +96,15 @@ pub async fn list(
         created_at: row.key.created_at,
         id: row.key.id.clone(),
     };
-    let page = page.page(rows, position, |row| KeyView::of(row.key, row.status, now));
-    Ok(Reply::ok(page))
+    let mut schedules = Schedules::default();
+    let listed = page.page(rows, position, |row| row);
+    let mut data = Vec::with_capacity(listed.data.len());
+    for row in listed.data {
+        let schedule = schedules.of(&mut conn, &row.key).await?;
+        data.push(KeyView::of(row.key, row.status, now).due_after(schedule));
+    }
+    let next_cursor = listed.next_cursor;
+    Ok(Reply::ok(Page { data, next_cursor }))
 }
 
 impl ListKeys {
@@ -106,6 +123,13 @@ impl ListKeys {
             let days = params::number(checks, "unusedForDays", &text, 1, MAX_UNUSED_DAYS);
             now.saturating_sub(Millis::from(days) * DAY)
         });
+        let due = self.rotation_due.as_deref();
+        let due = due.and_then(|word| checks.word("rotationDue", word, &DUE));
+        let within = self.rotation_due_within_days.map(|text| {
+            let field = "rotationDueWithinDays";
+            params::number(checks, field, &text, 0, MAX_UNUSED_DAYS)
+        });
+        let within = within.or(due.map(|()| 0));
         KeyFilter {
             account: self.account,
             environment,
@@ -113,6 +137,7 @@ impl ListKeys {
             owner,
             text: q,
             unused_since,
+            due_by: within.map(|days| now + Millis::from(days) * DAY),
         }
     }
 }

@@ -88,8 +88,10 @@ pub async fn rotate(
         started_at: now,
         ends_at,
         old: Some(before.hints.clone()),
+        old_created_at: Some(before.token_created_at),
     });
     key.hints = token.hints();
+    key.token_created_at = now;
     save(&mut change, &mut key).await?;
     let act = Act::change(
         "rotate",
@@ -161,6 +163,7 @@ pub async fn cancel(
     keys::restore_old_credential(change.conn(), &before.id).await?;
     let mut key = before.clone();
     key.hints = hints;
+    key.token_created_at = rotation.old_created_at.unwrap_or(before.created_at);
     key.rotation = None;
     save(&mut change, &mut key).await?;
     conclude(&state, change, "cancel_rotation", before, key).await

@@ -25,6 +25,8 @@ use crate::store::key_list::KeyStatus;
 use crate::store::keys::{Key, Rotation};
 use crate::timestamp::Timestamp;
 
+const DAY: Millis = 24 * 60 * 60 * 1000;
+
 schema! {
     /// Whether a key can be used now. `rate_limited`: it was refused for its quota a moment ago.
     pub Status = word(&KeyStatus::NAMES);
@@ -102,6 +104,9 @@ pub struct KeyView {
     expires_at: Option<Timestamp>,
     created_at: Timestamp,
     updated_at: Timestamp,
+    /// When its token is due to be replaced, by the schedule of its environment; `null`: never.
+    #[schema(required)]
+    rotation_due_at: Option<Timestamp>,
     /// When it was last used, as far as reported; `null`: not yet.
     #[schema(required)]
     last_used_at: Option<Timestamp>,
@@ -114,6 +119,8 @@ pub struct KeyView {
     leak: Option<LeakView>,
     #[schema(value_type = Version)]
     version: u64,
+    #[serde(skip)]
+    token_created_at: Millis,
 }
 
 /// A rotation whose grace is running: both tokens work.
@@ -184,6 +191,8 @@ impl KeyView {
             expires_at: settings.expires_at.map(Timestamp),
             created_at: Timestamp(key.created_at),
             updated_at: Timestamp(key.updated_at),
+            rotation_due_at: None,
+            token_created_at: key.token_created_at,
             last_used_at: key.last_used_at.map(Timestamp),
             usage_count: key.usage_count,
             metadata: settings.metadata,
@@ -198,6 +207,16 @@ impl KeyView {
 }
 
 impl KeyView {
+    /// With a schedule: how many days after its making a token is due.
+    #[must_use]
+    pub fn due_after(self, days: Option<u32>) -> Self {
+        let due = days.map(|days| self.token_created_at + Millis::from(days) * DAY);
+        Self {
+            rotation_due_at: due.map(Timestamp),
+            ..self
+        }
+    }
+
     /// As the audit log has it: a status that comes of use is no admin's act.
     pub fn in_log(key: Key, now: Millis) -> Self {
         let status = KeyStatus::unused(&key, now);

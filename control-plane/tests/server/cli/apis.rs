@@ -113,3 +113,46 @@ async fn a_file_that_is_no_api_is_told() {
     let run = desk.run(&["apis", "create", "--file", &broken]).await;
     run.fails(1, "\n  endpoints: ");
 }
+
+#[tokio::test]
+async fn environments_are_defined_listed_scheduled_and_deleted() {
+    let desk = Desk::new().await;
+    let made = desk
+        .shell
+        .json(&["environments", "create", "load-test", "--code", "lt"])
+        .await;
+    assert_eq!(made["environment"]["code"], "lt");
+    let table = desk.run(&["environments", "list"]).await.table();
+    let names: Vec<&str> = table[1..].iter().map(|row| row[1].as_str()).collect();
+    assert_eq!(names, ["load-test", "staging", "production", "development"]);
+    for (name, days) in [("load-test", "30"), ("production", "90")] {
+        let arguments = ["environments", "update", name, "--rotate-after-days", days];
+        let changed = desk.shell.json(&arguments).await;
+        let shown = &changed["environment"]["rotateAfterDays"];
+        assert_eq!(shown.to_string(), days);
+    }
+    let never = [
+        "environments",
+        "update",
+        "production",
+        "--rotate-after-days",
+        "never",
+    ];
+    let changed = desk.shell.json(&never).await;
+    assert!(changed["environment"]["rotateAfterDays"].is_null());
+    desk.make("key", json!({"name": "k", "environment": "load-test"}))
+        .await;
+    let due = ["keys", "list", "--rotation-due-within-days", "30"];
+    assert_eq!(desk.run(&due).await.table().len(), 2);
+    let due = desk.shell.json(&["keys", "list", "--rotation-due"]).await;
+    assert_eq!(due["data"], json!([]));
+    let in_use = desk
+        .run(&["environments", "delete", "load-test", "--yes"])
+        .await;
+    assert_eq!(in_use.code, 1, "{}", in_use.err);
+    let other = ["environments", "create", "preview"];
+    desk.shell.json(&other).await;
+    desk.run(&["environments", "delete", "preview", "--yes"])
+        .await
+        .exits(0);
+}

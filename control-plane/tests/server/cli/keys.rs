@@ -26,6 +26,8 @@ async fn create_writes_the_token_alone_to_standard_output() {
 async fn create_takes_every_setting() {
     let desk = Desk::new().await;
     let account = desk.make("account", json!({"name": "Shop"})).await;
+    desk.make("environment", json!({"name": "preview", "code": "pv"}))
+        .await;
     let flags = [
         "keys",
         "create",
@@ -108,6 +110,7 @@ async fn a_list_is_a_table_with_a_line_for_each_key() {
         "LIMITS",
         "EXPIRES",
         "LAST USED",
+        "ROTATION DUE",
         "OWNER",
         "ACCOUNT",
     ];
@@ -126,13 +129,14 @@ async fn a_list_is_a_table_with_a_line_for_each_key() {
             "-",
             "-",
             "-",
+            "-",
             &account
         ]
     );
     assert_eq!(
         table[2],
         [
-            &a, "A", "active", "staging", &second, "60/min", "-", "-", "-", &account
+            &a, "A", "active", "staging", &second, "60/min", "-", "-", "-", "-", &account
         ]
     );
     assert_eq!(table.len(), 3);

@@ -19,10 +19,10 @@ use shared::secret::Secret;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::wait::FOR_EDGES;
 use super::{Answer, Database, PUSH_SECRET, START, TAG_SECRET};
 
-/// How long a call waits for edges that are there; long, since the machine may be busy.
-const PATIENT: Duration = Duration::from_secs(15);
+/// How long a call waits for edges that are not there.
 const HASTY: Duration = Duration::from_millis(100);
 
 /// A running server and an admin of its root account.
@@ -57,18 +57,18 @@ impl App {
 
     /// A server with these edges and another configuration.
     pub async fn tuned(edges: &[String], tune: impl FnOnce(&mut ServeConfig)) -> Self {
-        let left = Stopped::fresh(PATIENT).await;
+        let left = Stopped::fresh(FOR_EDGES).await;
         Self::open(left, edges, Limits::default(), tune).await
     }
 
     /// A server that waits for peers as long as this.
     pub async fn with_limits(limits: Limits, tune: impl FnOnce(&mut ServeConfig)) -> Self {
-        Self::open(Stopped::fresh(PATIENT).await, &[], limits, tune).await
+        Self::open(Stopped::fresh(FOR_EDGES).await, &[], limits, tune).await
     }
 
     /// A server with these edges.
     pub async fn with_edges(edges: &[String]) -> Self {
-        Self::fresh(edges, PATIENT).await
+        Self::fresh(edges, FOR_EDGES).await
     }
 
     /// A server that hardly waits for these edges, since they are not there.
@@ -78,7 +78,7 @@ impl App {
 
     /// A server with these edges on a database that is there already.
     pub async fn on(database: Database, edges: &[String]) -> Self {
-        Stopped::on(database, PATIENT).start(edges).await
+        Stopped::on(database, FOR_EDGES).start(edges).await
     }
 
     async fn fresh(edges: &[String], wait: Duration) -> Self {
@@ -222,6 +222,12 @@ impl App {
     pub async fn account(&self, body: Value) -> String {
         let made = self.post("/v1/accounts", body).await.expect(201);
         text(&made["account"]["id"])
+    }
+
+    /// Defines an environment; gives its id.
+    pub async fn environment(&self, body: Value) -> String {
+        let made = self.post("/v1/environments", body).await.expect(201);
+        text(&made["environment"]["id"])
     }
 
     /// Makes an identity; gives its id.

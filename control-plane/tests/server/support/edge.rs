@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -17,6 +16,7 @@ use shared::record::Record;
 use shared::secret::Secret;
 use shared::webhook::{self, SignedHeaders};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::PUSH_SECRET;
@@ -30,7 +30,10 @@ pub struct Edge {
 
 /// What was received; outlives the receiver.
 #[derive(Clone, Default)]
-pub struct Seen(Arc<Mutex<Inner>>);
+pub struct Seen(Arc<Mutex<Inner>>, Arc<watch::Sender<Hold>>);
+
+/// Pushes of so many records and more wait; `None`: none does.
+type Hold = Option<usize>;
 
 #[derive(Default)]
 struct Inner {
@@ -45,8 +48,8 @@ struct Inner {
     /// The `traceparent` of every push that had one.
     traces: Vec<String>,
     answer: Option<Refusal>,
-    /// How long a push takes.
-    slow: Duration,
+    /// Pushes that had to wait.
+    held: usize,
 }
 
 /// How a push is answered when it is not taken.
@@ -114,9 +117,14 @@ impl Seen {
         self.0.lock().unwrap().answer = refusal;
     }
 
-    /// From now on every push takes so long.
-    pub fn slow_down(&self, slow: Duration) {
-        self.0.lock().unwrap().slow = slow;
+    /// From now on pushes of so many records and more wait; `None`: no longer.
+    pub fn hold(&self, least: Option<usize>) {
+        self.1.send_replace(least);
+    }
+
+    /// How many pushes had to wait so far.
+    pub fn held(&self) -> usize {
+        self.0.lock().unwrap().held
     }
 
     /// Every record taken, in order of arrival.
@@ -170,8 +178,12 @@ impl Seen {
 }
 
 async fn push(State(seen): State<Seen>, headers: HeaderMap, body: Bytes) -> Response {
-    let slow = seen.0.lock().unwrap().slow;
-    tokio::time::sleep(slow).await;
+    let holds = |hold: &Hold| hold.is_some_and(|least| size(&body) >= least);
+    let mut hold = seen.1.subscribe();
+    if holds(&hold.borrow_and_update()) {
+        seen.0.lock().unwrap().held += 1;
+        hold.wait_for(|hold| !holds(hold)).await.unwrap();
+    }
     let silence = {
         let mut inner = seen.0.lock().unwrap();
         inner.attempts += 1;

@@ -3,11 +3,11 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use reqwest::{Client, Method};
 use serde_json::Value;
 
+use super::wait::{FOR_EDGES, PATIENCE};
 use super::{Answer, Database, PUSH_SECRET, TAG_SECRET, until};
 
 /// The program `keyward`, without any setting of the surroundings.
@@ -69,6 +69,10 @@ impl Process {
             .env("KEYWARD_EDGE_TARGETS", edges.join(","))
             .env("KEYWARD_ADMIN_TOKEN", admin)
             .env("KEYWARD_DRAIN_MS", "0")
+            .env(
+                "KEYWARD_PROPAGATION_WAIT_MS",
+                FOR_EDGES.as_millis().to_string(),
+            )
             .envs(more.iter().copied())
             .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap())
@@ -107,7 +111,7 @@ impl Process {
             .http
             .request(method, url)
             .bearer_auth(token)
-            .timeout(Duration::from_secs(20));
+            .timeout(PATIENCE);
         if let Some(body) = body {
             request = request.json(body);
         }
