@@ -19,9 +19,7 @@ fn secret(name: &str, byte: u8) -> Secret {
 }
 
 fn secrets(byte: u8) -> TagSecrets {
-    let previous = byte
-        .is_multiple_of(2)
-        .then(|| secret("previous", byte));
+    let previous = byte.is_multiple_of(2).then(|| secret("previous", byte));
     TagSecrets::new(&secret("current", byte), previous.as_ref())
 }
 
@@ -34,7 +32,13 @@ fn minted(draw: &mut Draw<'_>) {
     let locator = draw.word(ALPHANUMERIC, 8);
     let byte = draw.byte();
     let ours = secrets(byte);
-    let token = Token::mint(&prefix, &env_code, &locator, &draw.array(), &secret("current", byte));
+    let token = Token::mint(
+        &prefix,
+        &env_code,
+        &locator,
+        &draw.array(),
+        &secret("current", byte),
+    );
     let token = token.expect("its parts are well-formed");
     let text = token.expose();
     assert!(text.len() <= MAX_TOKEN);
