@@ -250,8 +250,10 @@ impl Isolate {
     }
 
     /// Whether a key is in memory.
-    pub fn has(&self, hash: &KeyHash) -> bool {
-        self.keys.peek(hash).is_some_and(|slot| slot.key.is_some())
+    pub fn has(&mut self, hash: &KeyHash) -> bool {
+        self.keys
+            .peek_mut(hash)
+            .is_some_and(|slot| slot.key.is_some())
     }
 
     /// The slot of a key, made if it is missing. A slot that is pushed out reports its leases first.
