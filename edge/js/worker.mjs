@@ -4,6 +4,7 @@ import { DurableObject } from "cloudflare:workers";
 import module from "./keyward_edge_bg.wasm";
 import { Gate, GuardCore, initSync, __wbg_reset_state } from "./keyward_edge.js";
 import { answer, forward } from "./proxy.mjs";
+import { Sql } from "./sql.mjs";
 import { held } from "./state.mjs";
 
 const GUARD_TIMEOUT_MS = 5000;
@@ -238,7 +239,7 @@ export class Guard extends DurableObject {
       const { storage } = this.ctx;
       if (this.#instance !== instance) {
         // A transaction of its own: the tables must stay when the first action fails.
-        this.#core = storage.transactionSync(() => new GuardCore(this.ctx, this.env, crypto.randomUUID()));
+        this.#core = storage.transactionSync(() => new GuardCore(new Sql(storage.sql), this.env, crypto.randomUUID()));
         this.#instance = instance;
       }
       return storage.transactionSync(() => action(this.#core));

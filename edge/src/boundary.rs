@@ -34,6 +34,12 @@ extern "C" {
     #[wasm_bindgen(method, catch, js_name = sleep)]
     async fn sleep_js(this: &Host, ms: f64) -> Result<JsValue, JsValue>;
 
+    /// The storage of a guard.
+    pub type Sql;
+
+    #[wasm_bindgen(method, catch, js_name = exec)]
+    fn exec_js(this: &Sql, query: &str, params: &str) -> Result<JsValue, JsValue>;
+
     #[wasm_bindgen(js_namespace = console, js_name = error)]
     fn console_error(text: &str);
 }
@@ -69,6 +75,15 @@ impl Host {
     pub async fn sleep(&self, ms: Millis) {
         // A timer that can't be set ends the wait at once, which is safe for every caller.
         let _ = self.sleep_js(ms as f64).await;
+    }
+}
+
+impl Sql {
+    /// Runs a statement. Parameters go and rows come as JSON: to ask JavaScript for each value of each row would be
+    /// three crossings for each.
+    pub fn exec(&self, query: &str, params: &str) -> Result<String, IoError> {
+        let rows = self.exec_js(query, params).map_err(|e| io_error(&e))?;
+        Ok(rows.as_string().unwrap_or_default())
     }
 }
 
@@ -224,11 +239,8 @@ fn failure(text: String) -> JsValue {
 impl GuardCore {
     /// Opens the guard's storage. `id` names this guard if it is new.
     #[wasm_bindgen(constructor)]
-    pub fn new(ctx: JsValue, env: &JsValue, id: &str) -> Result<Self, JsValue> {
-        let state = ctx.unchecked_into::<worker_sys::DurableObjectState>();
-        GuardCode::open(state.storage()?.sql(), env, id)
-            .map(Self)
-            .map_err(failure)
+    pub fn new(sql: Sql, env: &JsValue, id: &str) -> Result<Self, JsValue> {
+        GuardCode::open(sql, env, id).map(Self).map_err(failure)
     }
 
     /// A gate's call: [`shared::message::GuardCall`] → [`shared::message::GuardAnswer`].

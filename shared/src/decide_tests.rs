@@ -68,6 +68,7 @@ fn api() -> ApiRecord {
         unlisted: Unlisted::Closed,
         cors: CorsPolicy::default(),
         on_guard_failure: OnGuardFailure::Refuse,
+        accept_imported: false,
         deleted: false,
     }
 }

@@ -2,6 +2,7 @@
 
 mod refusal;
 
+use crate::Millis;
 use crate::lease::QuotaRefusal;
 use crate::permission::Permission;
 use crate::policy::Policy;
@@ -91,6 +92,11 @@ pub enum Denial {
         refusal: QuotaRefusal,
         /// The key's limits.
         limits: RateLimits,
+    },
+    /// The client has sent too many keys that nobody has, so that this one is not looked up.
+    TooManyUnknown {
+        /// In how many milliseconds one more would be.
+        retry_in: Millis,
     },
     /// The plan's month or the key's credits are used up; windows may be full as well.
     QuotaExceeded {
@@ -190,7 +196,9 @@ impl Denial {
             | Self::ResourceNotAllowed { .. }
             | Self::OriginNotAllowed { .. }
             | Self::IpNotAllowed => 403,
-            Self::RateLimited { .. } | Self::QuotaExceeded { .. } => 429,
+            Self::RateLimited { .. } | Self::QuotaExceeded { .. } | Self::TooManyUnknown { .. } => {
+                429
+            }
             Self::UnknownApi | Self::UnknownRoute => 404,
             Self::MethodNotAllowed { .. } => 405,
             Self::BadRequest { status, .. } => *status,
@@ -213,7 +221,7 @@ impl Denial {
             Self::ResourceNotAllowed { .. } => "resource_not_allowed",
             Self::OriginNotAllowed { .. } => "origin_not_allowed",
             Self::IpNotAllowed => "ip_not_allowed",
-            Self::RateLimited { .. } => "rate_limited",
+            Self::RateLimited { .. } | Self::TooManyUnknown { .. } => "rate_limited",
             Self::QuotaExceeded { .. } => "quota_exceeded",
             Self::UnknownApi => "unknown_api",
             Self::UnknownRoute | Self::MethodNotAllowed { .. } => "unknown_route",
@@ -237,7 +245,7 @@ impl Denial {
             Self::ResourceNotAllowed { .. } => "Resource not allowed",
             Self::OriginNotAllowed { .. } => "Origin not allowed",
             Self::IpNotAllowed => "IP address not allowed",
-            Self::RateLimited { .. } => "Rate limit exceeded",
+            Self::RateLimited { .. } | Self::TooManyUnknown { .. } => "Rate limit exceeded",
             Self::QuotaExceeded { .. } => "Quota exceeded",
             Self::UnknownApi => "Unknown API",
             Self::UnknownRoute => "Unknown route",
@@ -297,6 +305,10 @@ impl Denial {
             Self::QuotaExceeded { refusal, .. } => {
                 about("The quota is used up: ", &names(&refusal.violated), "")
             }
+            Self::TooManyUnknown { .. } => {
+                "Too many unknown API keys were sent from this address. Please try again later"
+                    .into()
+            }
             Self::UnknownApi => "No API is served on this host".into(),
             Self::UnknownRoute => "No route is listed for this path".into(),
             Self::MethodNotAllowed { allow } => {
@@ -316,6 +328,7 @@ impl Denial {
             Self::RateLimited { refusal, .. } | Self::QuotaExceeded { refusal, .. } => {
                 (!refusal.is_final()).then(|| whole_seconds(refusal.retry_in).max(1))
             }
+            Self::TooManyUnknown { retry_in } => Some(whole_seconds(*retry_in).max(1)),
             Self::GuardUnavailable => Some(GUARD_RETRY_SECONDS),
             _ => None,
         }

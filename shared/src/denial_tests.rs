@@ -121,6 +121,7 @@ fn every_kind() -> Vec<Denial> {
         | Denial::IpNotAllowed
         | Denial::RateLimited { .. }
         | Denial::QuotaExceeded { .. }
+        | Denial::TooManyUnknown { .. }
         | Denial::UnknownApi
         | Denial::UnknownRoute
         | Denial::MethodNotAllowed { .. }
@@ -153,6 +154,7 @@ fn every_kind() -> Vec<Denial> {
             refusal: refusal.clone(),
             limits,
         },
+        Denial::TooManyUnknown { retry_in: 1 },
         Denial::QuotaExceeded {
             cost: 1,
             refusal,

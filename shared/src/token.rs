@@ -43,6 +43,16 @@ pub enum TokenError {
     Checksum,
 }
 
+impl TokenError {
+    /// What callers are told.
+    pub fn message(self) -> &'static str {
+        match self {
+            Self::Grammar => "The API key has not the form of a key",
+            Self::Checksum => "The API key's checksum does not match: it is mistyped or cut off",
+        }
+    }
+}
+
 /// Whether `prefix` may begin a token: a lower-case letter, then letters and digits, 12 at most.
 pub fn is_prefix(prefix: &str) -> bool {
     prefix.len() <= MAX_PREFIX

@@ -5,6 +5,7 @@
 
 mod bindgen;
 mod files;
+mod names;
 mod size;
 mod vars;
 
@@ -26,7 +27,7 @@ use crate::setup::{self, Tools, WasmToolchain};
 /// What wasm-opt shall do and may use. The compiler has optimised already: higher levels take three times as long, and
 /// their result is larger when gzipped. Functions of like names are alike, and compress better side by side. The features
 /// are those that rustc's target enables by itself.
-const WASM_OPT: [&str; 13] = [
+const WASM_OPT: [&str; 14] = [
     "-O1",
     "--duplicate-function-elimination",
     "--reorder-functions-by-name",
@@ -38,6 +39,7 @@ const WASM_OPT: [&str; 13] = [
     "--enable-reference-types",
     "--enable-sign-ext",
     "--rse",
+    "--vacuum",
     "--strip-producers",
     "--strip-target-features",
 ];
@@ -120,7 +122,7 @@ fn link(project: &Project, tools: &Tools, compiled: &PathBuf) -> Result<()> {
     files::remove(&stamp)?;
     let stage = build.join(".stage");
     files::empty_dir(&stage)?;
-    bindgen::generate(compiled, &stage).context("wasm-bindgen refused the edge's wasm")?;
+    bindgen::generate(compiled, &stage, GLUE).context("wasm-bindgen refused the edge's wasm")?;
     let mut optimise = tools.node.script(project, "binaryen/bin/wasm-opt");
     optimise.args(WASM_OPT);
     optimise.args([stage.join(WASM), "-o".into(), stage.join("optimised.wasm")]);

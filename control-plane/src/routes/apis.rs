@@ -149,6 +149,7 @@ async fn show(
             "cors": {"allowedOrigins": ["https://app.example.com"], "exposedHeaders": ["X-Total"],
                      "allowCredentials": true, "maxAgeSeconds": 3600},
             "onGuardFailure": "refuse",
+            "acceptImported": true,
         }))),
     )),
     responses((status = 201, description = "The API is guarded.", body = ChangedApi), NotFound, Conflict),

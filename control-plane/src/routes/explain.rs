@@ -6,12 +6,13 @@ use crate::http::token_text::TokenText;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use shared::denial::{CODES, Denial, InvalidKey};
+use shared::credential::{self, Form};
+use shared::denial::{CODES, Denial};
 use shared::path::MAX_PATH;
-use shared::record::{Endpoint, KeyRecord};
+use shared::record::{ApiRecord, Endpoint, KeyRecord};
 use shared::route::{MAX_COST, RouteTable};
-use shared::token::{KeyHash, ParsedToken, TagSecrets, TokenError};
-use shared::{credential, host, path};
+use shared::token::{KeyHash, TagSecrets};
+use shared::{host, path};
 
 use utoipa::ToSchema;
 use utoipa_axum::routes;
@@ -243,7 +244,7 @@ async fn walk(
         trace.failed("route", saw, Denial::MethodNotAllowed { allow });
         return Ok(None);
     }
-    if !credential_step(question, &presented, &endpoint, trace) {
+    if !credential_step(question, &presented, &api, &endpoint, trace) {
         return Ok(None);
     }
     let Some(key) = key else {
@@ -298,17 +299,13 @@ async fn walk(
 
 /// What the token says by itself.
 #[derive(Default)]
-struct Presented {
+struct Presented<'t> {
     hash: Option<KeyHash>,
-    env_code: Option<String>,
+    form: Option<Form<'t>>,
     denial: Option<Denial>,
 }
 
-fn presented(state: &AppState, question: &Question) -> Presented {
-    let refused = |denial| Presented {
-        denial: Some(denial),
-        ..Presented::default()
-    };
+fn presented<'t>(state: &AppState, question: &'t Question) -> Presented<'t> {
     let Some(token) = &question.token else {
         let missing = question.key_id.is_none();
         return Presented {
@@ -316,34 +313,27 @@ fn presented(state: &AppState, question: &Question) -> Presented {
             ..Presented::default()
         };
     };
-    let text = match credential::presented(None, Some(token.expose())) {
-        Ok(text) => text,
-        Err(denial) => return refused(denial),
-    };
-    let parsed = match ParsedToken::parse(text) {
-        Ok(parsed) => parsed,
-        Err(error) => {
-            return refused(Denial::MalformedCredential(match error {
-                TokenError::Grammar => "The API key has not the form of a key",
-                TokenError::Checksum => {
-                    "The API key's checksum does not match: it is mistyped or cut off"
-                }
-            }));
-        }
-    };
     let secrets = TagSecrets::new(state.tag_secret(), None);
-    let forged = !parsed.is_genuine(&secrets);
-    Presented {
-        hash: Some(parsed.hash()),
-        env_code: Some(parsed.env_code().to_owned()),
-        denial: forged.then_some(Denial::InvalidKey(InvalidKey::Forged)),
+    let read = credential::presented(None, Some(token.expose()))
+        .and_then(|text| Ok((KeyHash::of(text), Form::of(text, &secrets)?)));
+    match read {
+        Ok((hash, form)) => Presented {
+            hash: Some(hash),
+            form: Some(form),
+            denial: None,
+        },
+        Err(denial) => Presented {
+            denial: Some(denial),
+            ..Presented::default()
+        },
     }
 }
 
 /// Notes what the credential comes to; whether the walk goes on.
 fn credential_step(
     question: &Question,
-    presented: &Presented,
+    presented: &Presented<'_>,
+    api: &ApiRecord,
     endpoint: &Endpoint,
     trace: &mut Trace,
 ) -> bool {
@@ -351,20 +341,27 @@ fn credential_step(
         trace.skipped("credential", "The key was named; no token was looked at");
         return true;
     }
+    let code = match presented.form {
+        Some(Form::Own(token)) => Some(token.env_code()),
+        _ => None,
+    };
     let saw = json!({
-        "presented": question.token.is_some(), "environmentCode": presented.env_code,
-        "endpointCode": endpoint.code,
+        "presented": question.token.is_some(), "environmentCode": code, "endpointCode": endpoint.code,
+        "isOfOurForm": presented.form.map(|form| matches!(form, Form::Own(_))),
+        "acceptImported": api.accept_imported,
     });
-    if let Some(denial) = &presented.denial {
-        trace.failed("credential", saw, denial.clone());
-        return false;
+    let admitted = match (&presented.denial, presented.form) {
+        (Some(denial), _) => Err(denial.clone()),
+        (None, Some(form)) => form.admit(api, endpoint),
+        (None, None) => Err(Denial::MissingCredential),
+    };
+    match admitted {
+        Ok(()) => trace.passed("credential", saw),
+        Err(denial) => {
+            trace.failed("credential", saw, denial);
+            return false;
+        }
     }
-    if presented.env_code.as_deref() != Some(&endpoint.code) {
-        let endpoint = endpoint.environment.clone();
-        trace.failed("credential", saw, Denial::WrongEnvironment { endpoint });
-        return false;
-    }
-    trace.passed("credential", saw);
     true
 }
 
@@ -373,7 +370,7 @@ async fn find_key(
     conn: &mut Conn,
     admin: &Admin,
     question: &Question,
-    presented: &Presented,
+    presented: &Presented<'_>,
 ) -> Result<Option<Key>, ApiError> {
     if let Some(id) = &question.key_id {
         let key = keys::find_with_deleted(conn, &admin.account, id).await?;
@@ -393,7 +390,7 @@ async fn find_api(
     question: &Question,
     key: Option<&Key>,
     trace: &mut Trace,
-) -> Result<Option<(shared::record::ApiRecord, Endpoint)>, ApiError> {
+) -> Result<Option<(ApiRecord, Endpoint)>, ApiError> {
     let Some(name) = host::normalise(&question.host) else {
         let denial = Denial::BadRequest {
             status: 400,

@@ -49,6 +49,9 @@ pub struct ApiSettings {
     pub cors: CorsPolicy,
     /// When the guard can't be asked.
     pub on_guard_failure: OnGuardFailure,
+    /// Whether it takes tokens of imported keys. Rows that were written before this could be said do not say it.
+    #[serde(default)]
+    pub accept_imported: bool,
 }
 
 impl Default for ApiSettings {
@@ -61,6 +64,7 @@ impl Default for ApiSettings {
             unlisted: Unlisted::default(),
             cors: CorsPolicy::default(),
             on_guard_failure: OnGuardFailure::default(),
+            accept_imported: false,
         }
     }
 }
@@ -101,6 +105,7 @@ impl Api {
             unlisted: settings.unlisted,
             cors: settings.cors,
             on_guard_failure: settings.on_guard_failure,
+            accept_imported: settings.accept_imported,
             deleted: self.deleted,
         }
     }

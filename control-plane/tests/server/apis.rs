@@ -24,6 +24,7 @@ fn full() -> Value {
         "cors": {"allowedOrigins": ["https://*.example.com"], "allowedMethods": ["GET"], "allowedHeaders": ["*"],
                  "exposedHeaders": ["X-Total"], "allowCredentials": true, "maxAgeSeconds": 600},
         "onGuardFailure": "allow",
+        "acceptImported": true,
     })
 }
 
@@ -54,6 +55,7 @@ async fn an_api_is_kept_as_given_and_in_normal_form() {
     assert_eq!(api["routes"][1]["cost"], 1);
     assert_eq!(api["unlisted"], "open");
     assert_eq!(api["onGuardFailure"], "allow");
+    assert_eq!(api["acceptImported"], true);
     assert_eq!(
         api["cors"]["allowedOrigins"],
         json!(["https://*.example.com"])
@@ -77,6 +79,7 @@ async fn an_api_that_says_little_is_closed() {
     let api = app.get(&format!("/v1/apis/{id}")).await.expect(200);
     assert_eq!(api["unlisted"], "closed");
     assert_eq!(api["onGuardFailure"], "refuse");
+    assert_eq!(api["acceptImported"], false);
     assert_eq!(api["upstreamTimeoutMs"], 30_000);
     assert_eq!(api["cors"]["allowedOrigins"], json!([]));
 }
@@ -226,6 +229,7 @@ async fn every_bad_field_is_named() {
         ),
         ("unlisted", json!("ajar"), "unlisted"),
         ("onGuardFailure", json!("shrug"), "onGuardFailure"),
+        ("acceptImported", json!("yes"), "acceptImported"),
         (
             "cors",
             json!({"allowedOrigins": ["example.com"]}),

@@ -1,6 +1,8 @@
 //! `POST /v1/explain`: every step of the gate's decision, and what it saw.
 
+use reqwest::Method;
 use serde_json::{Value, json};
+use shared::token::KeyHash;
 
 use crate::support::App;
 use crate::support::app::text;
@@ -244,4 +246,40 @@ async fn nobody_learns_of_keys_and_apis_of_other_accounts() {
     let told = me.post("/v1/explain", request).await.expect(200);
     assert_eq!(told["refusal"]["code"], "account_not_allowed", "{told}");
     assert_eq!(outcome(&told, "api")["saw"]["api"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_token_of_another_form_is_explained_by_whether_the_api_takes_imported_keys() {
+    let app = App::start().await;
+    let api = json!({
+        "name": "An API", "upstream": "https://upstream.example", "unlisted": "open",
+        "endpoints": [{"host": "api.example", "environment": "production"}],
+    });
+    let api = app.post("/v1/apis", api).await.expect(201)["api"].clone();
+    let token = "sk_live_imported!1";
+    let line = json!({"hash": KeyHash::of(token).to_hex(), "name": "k"});
+    let request = app
+        .request(Method::POST, "/v1/imports")
+        .header("content-type", "application/x-ndjson")
+        .body(line.to_string());
+    assert_eq!(request.send().await.unwrap().status(), 201);
+    let asked = json!({"host": "api.example", "token": token});
+    let told = app.post("/v1/explain", asked.clone()).await.expect(200);
+    assert_eq!(told["refusal"]["code"], "malformed_credential", "{told}");
+    assert_eq!(outcome(&told, "credential")["saw"]["acceptImported"], false);
+    let path = format!("/v1/apis/{}", text(&api["id"]));
+    let accepts = json!({"acceptImported": true});
+    app.patch(&path, accepts).await.expect(200);
+    let told = app.post("/v1/explain", asked.clone()).await.expect(200);
+    assert_eq!(told["allowed"], true, "{told}");
+    assert_eq!(outcome(&told, "credential")["saw"]["isOfOurForm"], false);
+    let unknown = with(&asked, "token", json!("sk_live_nobodys"));
+    let told = app.post("/v1/explain", unknown).await.expect(200);
+    assert_eq!(told["refusal"]["code"], "invalid_key", "{told}");
+    // Its record tells the environment.
+    let staging = json!({"endpoints": [{"host": "api.example", "environment": "staging"}]});
+    app.patch(&path, staging).await.expect(200);
+    let told = app.post("/v1/explain", asked).await.expect(200);
+    assert_eq!(told["refusal"]["code"], "wrong_environment", "{told}");
+    assert_eq!(outcome(&told, "environment")["outcome"], "failed");
 }

@@ -7,6 +7,7 @@ use shared::denial::Denial;
 use shared::lease::{Needs, Views, Wait};
 use shared::token::KeyHash;
 
+use super::budget::Client;
 use super::isolate::{Api, Key};
 
 /// What must be fetched before the decision can go on.
@@ -16,6 +17,8 @@ pub enum Need {
     Api(String),
     /// A key's record, from KV.
     Record(KeyHash),
+    /// The record of a key that may have been imported.
+    Import(Import),
     /// The guard's word on a key.
     Guard(Question),
     /// An account's place in the tree, from KV or else the guard of `holder`.
@@ -31,12 +34,23 @@ impl Need {
     /// The key that it is about, and what is lacked of it.
     pub fn of_key(&self) -> Option<(KeyHash, Needs)> {
         match self {
-            Self::Record(hash) => Some((*hash, Needs::Record)),
+            Self::Record(hash) | Self::Import(Import { hash, .. }) => Some((*hash, Needs::Record)),
             Self::Guard(Question { hash, need: 0, .. }) => Some((*hash, Needs::State)),
             Self::Guard(Question { hash, need, .. }) => Some((*hash, Needs::Units(*need))),
             Self::Api(_) | Self::Account { .. } => None,
         }
     }
+}
+
+/// A key that may have been imported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    /// Its hash.
+    pub hash: KeyHash,
+    /// The account of the API that is called.
+    pub account: String,
+    /// Who pays if it is nobody's.
+    pub client: Client,
 }
 
 /// A question to a guard.
@@ -57,6 +71,8 @@ pub struct Question {
 pub struct Memo {
     /// KV was asked for the key's record.
     pub record_read: bool,
+    /// What becomes of a key that may have been imported, unless it was found.
+    pub not_imported: Option<Denial>,
     /// KV failed.
     pub kv_failed: bool,
     /// What it has heard of the guard, and whom it waits for.

@@ -73,6 +73,7 @@ pub fn described<'a>(
         host: host.unwrap_or(head.host),
         path: target.path,
         query: target.query,
+        is_described: true,
         // The last of the hops is the one that the asking proxy has seen itself; those before it are hearsay.
         client_ip: head.client_ip.and_then(|hops| hops.rsplit(',').next()),
         ..*head

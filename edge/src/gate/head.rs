@@ -29,6 +29,8 @@ pub struct Head<'a> {
     /// The client's address, as the network reports it; for a described request `X-Real-IP`, or else
     /// `X-Forwarded-For`.
     pub client_ip: Option<&'a str>,
+    /// Whether this is another request than the one that came, as that describes it.
+    pub is_described: bool,
     /// `Access-Control-Request-Method`.
     pub request_method: Option<&'a str>,
     /// `Access-Control-Request-Headers`.

@@ -18,7 +18,7 @@ use shared::text;
 use shared::token::KeyHash;
 use shared::usage::{CellRef, Tally};
 
-use super::budget::Budget;
+use super::budget::{Budget, Misses};
 use super::cache::Cache;
 use super::kept::{KeptSets, Mark};
 use super::recognise::Callers;
@@ -186,6 +186,8 @@ pub struct Isolate {
     request_prefix: String,
     /// For requests that show no key.
     pub keyless: Budget,
+    /// For keys of other forms than ours that are nobody's.
+    pub misses: Misses,
     /// Callers that were recognised.
     pub callers: Callers,
     /// Fields that JavaScript keeps.
@@ -208,7 +210,8 @@ impl Isolate {
             counters: Counters::default(),
             reporters: ByName::default(),
             last_seq: 0,
-            keyless: Budget::default(),
+            keyless: Budget::of_reads(),
+            misses: Misses::new(secret),
             callers: Callers::new(secret),
             kept: KeptSets::default(),
             compiled: 0,
@@ -244,6 +247,13 @@ impl Isolate {
         let mut id = self.request_prefix.clone();
         id.extend(base62::digits::<8>(self.counters.requests).map(char::from));
         id
+    }
+
+    /// Whether a key is in memory.
+    pub fn has(&mut self, hash: &KeyHash) -> bool {
+        self.keys
+            .peek_mut(hash)
+            .is_some_and(|slot| slot.key.is_some())
     }
 
     /// The slot of a key, made if it is missing. A slot that is pushed out reports its leases first.

@@ -4,12 +4,12 @@
 use std::rc::Rc;
 
 use shared::Millis;
-use shared::credential;
+use shared::credential::{self, Form};
 use shared::denial::{Denial, InvalidKey};
-use shared::record::Endpoint;
-use shared::token::{KeyHash, ParsedToken, TokenError};
+use shared::record::ApiRecord;
+use shared::token::{KeyHash, ParsedToken};
 
-use super::decision::{Memo, Need, Question, Refused, Step};
+use super::decision::{Import, Memo, Need, Question, Refused, Step};
 use super::head::Head;
 use super::isolate::{Api, Isolate, Key, Work};
 use super::step::{Request, bad_request};
@@ -22,6 +22,8 @@ pub const API_RETRY_MS: Millis = 1_000;
 pub const API_USABLE_MS: Millis = 60_000;
 /// How long "nothing answers for this host" is believed.
 pub const NO_API_MS: Millis = 1_000;
+/// How long it is believed that a key was not imported.
+pub const NO_KEY_MS: Millis = 5_000;
 /// An upstream that answers it sends the request back (RFC 9110, section 9.3.8), the signed assertion with it.
 const TRACE: &str = "TRACE";
 /// What is told instead.
@@ -62,8 +64,10 @@ impl Isolate {
             Known::Failed => return stop(Refused::bare(Denial::GuardUnavailable)),
             Known::Ask { last } => {
                 return stop(match self.presented(head) {
-                    Ok(_) => Step::Need(Need::Api(host.into())),
-                    Err(_) if self.keyless.may_read(now) => Step::Need(Need::Api(host.into())),
+                    Ok(token) if token.is_own() => Step::Need(Need::Api(host.into())),
+                    _ if self.keyless.take(now) => Step::Need(Need::Api(host.into())),
+                    // The API may take keys of this form.
+                    Ok(_) => Refused::bare(Denial::GuardUnavailable),
                     Err(_) if is_preflight => Refused::bare(Denial::GuardUnavailable),
                     Err(denial) => Refused::at(denial, last),
                 });
@@ -76,13 +80,20 @@ impl Isolate {
             let allow = ALLOWED.map(str::to_owned).to_vec();
             return stop(Refused::at(Denial::MethodNotAllowed { allow }, Some(api)));
         }
-        let token = match self.presented(head) {
-            Ok(token) if token.env_code == api.endpoint.code => token,
-            Ok(_) => return stop(Refused::at(wrong_environment(&api.endpoint), Some(api))),
+        let admitted = self.presented(head).and_then(|token| {
+            token.form.admit(&api.record, &api.endpoint)?;
+            Ok(token)
+        });
+        let token = match admitted {
+            Ok(token) => token,
             Err(denial) => return stop(Refused::at(denial, Some(api))),
         };
-        let hash = token.hash;
-        match self.key_of(&token, memo, now) {
+        let hash = KeyHash::of(token.text);
+        let found = match &token.form {
+            Form::Own(own) => self.key_of(hash, own, memo, now),
+            Form::Foreign(_) => self.imported_key(hash, &api.record, head, memo, now),
+        };
+        match found {
             Ok(key) => {
                 let tag = self.callers.tag(head);
                 self.callers.remember(tag, &api, hash, fresh_until);
@@ -124,51 +135,72 @@ impl Isolate {
         }
     }
 
-    /// The presented token, well-formed and genuine: without I/O.
+    /// The presented token, if it is not forged: without I/O.
     fn presented<'h>(&self, head: &Head<'h>) -> Result<Token<'h>, Denial> {
         let text = credential::presented(head.authorization, head.x_api_key)?;
-        let token = ParsedToken::parse(text).map_err(|e| {
-            Denial::MalformedCredential(match e {
-                TokenError::Grammar => "The API key has not the form of a key",
-                TokenError::Checksum => {
-                    "The API key's checksum does not match: it is mistyped or cut off"
-                }
-            })
-        })?;
-        if !token.is_genuine(&self.config.tags) {
-            return Err(Denial::InvalidKey(InvalidKey::Forged));
-        }
-        Ok(Token {
-            hash: token.hash(),
-            env_code: token.env_code(),
-            locator: token.locator(),
-        })
+        let form = Form::of(text, &self.config.tags)?;
+        Ok(Token { text, form })
     }
 
-    /// The key: from memory, else KV, else the guard, for the token is genuine.
-    fn key_of(
+    /// The key that memory holds, or that there is none, if that is known.
+    fn remembered(
         &mut self,
-        token: &Token<'_>,
+        hash: &KeyHash,
+        memo: &Memo,
+        now: Millis,
+    ) -> Option<Result<Rc<Key>, Result<Need, Denial>>> {
+        let slot = self.keys.get(hash)?;
+        if let Some(key) = &slot.key {
+            return Some(Ok(Rc::clone(key)));
+        }
+        let is_absent = slot.desk.is_absent(now, &memo.wait);
+        is_absent.then_some(Err(Err(Denial::InvalidKey(InvalidKey::Unknown))))
+    }
+
+    /// A key that may have been imported: from memory, or else it has to be looked up, on the client's budget.
+    fn imported_key(
+        &mut self,
+        hash: KeyHash,
+        api: &ApiRecord,
+        head: &Head<'_>,
         memo: &Memo,
         now: Millis,
     ) -> Result<Rc<Key>, Result<Need, Denial>> {
-        if let Some(slot) = self.keys.get(&token.hash) {
-            if let Some(key) = &slot.key {
-                return Ok(Rc::clone(key));
-            }
-            if slot.desk.is_absent(now, &memo.wait) {
-                return Err(Err(Denial::InvalidKey(InvalidKey::Unknown)));
-            }
+        match (&memo.not_imported, self.remembered(&hash, memo, now)) {
+            (_, Some(Ok(key))) => return Ok(key),
+            (Some(denial), _) => return Err(Err(denial.clone())),
+            (None, Some(known)) => return known,
+            (None, None) => {}
+        }
+        let client = self.misses.client(head.ip(), head.is_described);
+        self.misses.check(client, now).map_err(Err)?;
+        Err(Ok(Need::Import(Import {
+            hash,
+            account: api.account.clone(),
+            client,
+        })))
+    }
+
+    /// The key of a token of ours: from memory, else KV, else the guard, for the token is genuine.
+    fn key_of(
+        &mut self,
+        hash: KeyHash,
+        token: &ParsedToken<'_>,
+        memo: &Memo,
+        now: Millis,
+    ) -> Result<Rc<Key>, Result<Need, Denial>> {
+        if let Some(known) = self.remembered(&hash, memo, now) {
+            return known;
         }
         if !memo.record_read {
-            return Err(Ok(Need::Record(token.hash)));
+            return Err(Ok(Need::Record(hash)));
         }
         if memo.wait.has_failed() {
             return Err(Err(Denial::GuardUnavailable));
         }
         Err(Ok(Need::Guard(Question {
-            account: shared::account::id_from_locator(token.locator),
-            hash: token.hash,
+            account: shared::account::id_from_locator(token.locator()),
+            hash,
             version: 0,
             need: 0,
         })))
@@ -188,13 +220,12 @@ enum Known {
 }
 
 struct Token<'h> {
-    hash: KeyHash,
-    env_code: &'h str,
-    locator: &'h str,
+    text: &'h str,
+    form: Form<'h>,
 }
 
-fn wrong_environment(endpoint: &Endpoint) -> Denial {
-    Denial::WrongEnvironment {
-        endpoint: endpoint.environment.clone(),
+impl Token<'_> {
+    fn is_own(&self) -> bool {
+        matches!(self.form, Form::Own(_))
     }
 }

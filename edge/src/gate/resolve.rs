@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use shared::Millis;
 use shared::account::{AccountRecord, guard_name};
+use shared::denial::{Denial, InvalidKey};
 use shared::lease::{Asked, Effect, Wait};
 use shared::message::{GuardAnswer, GuardCall, KeyAnswer, KeyAsk};
 use shared::read;
@@ -14,9 +15,9 @@ use shared::token::KeyHash;
 use shared::write;
 
 use super::GateCode;
-use super::decision::{Memo, Need, Question};
+use super::decision::{Import, Memo, Need, Question};
 use super::isolate::{AccountSlot, Api, ApiSlot, Isolate};
-use super::look_up::{API_FRESH_MS, API_RETRY_MS};
+use super::look_up::{API_FRESH_MS, API_RETRY_MS, NO_KEY_MS};
 use crate::boundary::{self, IoError, log};
 use crate::kv::{account_name, host_name, key_name};
 
@@ -25,7 +26,12 @@ impl GateCode {
     pub async fn resolve(&self, need: Need, memo: &mut Memo) {
         match need {
             Need::Api(host) => self.read_api(&host, memo).await,
-            Need::Record(hash) => self.read_record(hash, memo).await,
+            Need::Record(hash) => {
+                memo.record_read = true;
+                // If it can't be read, the guard is asked instead.
+                let _ = self.read_record(hash).await;
+            }
+            Need::Import(import) => self.look_for(&import, memo).await,
             Need::Guard(question) => self.ask(&question, true, &mut memo.wait).await,
             Need::Account { id, holder } => self.read_account(&id, &holder, memo).await,
         }
@@ -74,18 +80,53 @@ impl GateCode {
         });
     }
 
-    async fn read_record(&self, hash: KeyHash, memo: &mut Memo) {
-        memo.record_read = true;
-        match self.kv_get(&key_name(&hash.to_hex())).await {
-            // The guard is asked instead.
-            Err(e) => log(&format!("KV can't be read: {}", e.0)),
-            Ok(None) => {}
-            Ok(Some(text)) => match read::from_str::<KeyRecord>(&text) {
-                Ok(record) => {
-                    self.with(|isolate| isolate.install(hash, record, boundary::now()));
-                }
-                Err(e) => log(&format!("a record in KV can't be read: {e}")),
-            },
+    /// Reads a key's record from KV.
+    ///
+    /// # Errors
+    /// When KV can't be read.
+    async fn read_record(&self, hash: KeyHash) -> Result<(), IoError> {
+        let text = self.kv_get(&key_name(&hash.to_hex())).await;
+        let text = text.inspect_err(|e| log(&format!("KV can't be read: {}", e.0)))?;
+        match text.as_deref().map(read::from_str::<KeyRecord>) {
+            None => {}
+            Some(Ok(record)) => {
+                self.with(|isolate| isolate.install(hash, record, boundary::now()));
+            }
+            Some(Err(e)) => log(&format!("a record in KV can't be read: {e}")),
+        }
+        Ok(())
+    }
+
+    /// Looks for a key that may have been imported: in KV, and at the guard of the API's account, since KV may not
+    /// have it yet. No token says whose guard has it; keys of accounts below the API's are there when KV has them.
+    async fn look_for(&self, import: &Import, memo: &mut Memo) {
+        let hash = import.hash;
+        let drawn = self.with(|isolate| isolate.misses.draw(import.client, boundary::now()));
+        if let Some(Err(denial)) = drawn {
+            memo.not_imported = Some(denial);
+            return;
+        }
+        memo.not_imported = Some(Denial::GuardUnavailable);
+        let is_read = self.read_record(hash).await.is_ok();
+        let asks = |isolate: &mut Isolate| {
+            !isolate.has(&hash) && isolate.misses.may_ask_guard(boundary::now())
+        };
+        let asks = self.with(asks).unwrap_or(false);
+        if asks {
+            let question = Question {
+                account: import.account.clone(),
+                hash,
+                version: 0,
+                need: 0,
+            };
+            self.ask(&question, true, &mut memo.wait).await;
+        }
+        // What was not asked for certain is not known to be nobody's.
+        let is_certain = is_read && !memo.wait.has_failed();
+        let missed =
+            self.with(|isolate| isolate.looked_for(import, asks, is_certain, boundary::now()));
+        if missed == Some(true) && is_certain {
+            memo.not_imported = Some(Denial::InvalidKey(InvalidKey::Unknown));
         }
     }
 
@@ -236,6 +277,19 @@ impl Isolate {
         };
         let desk = &mut self.slot(question.hash, now).desk;
         desk.question(now, lease_ms, ask, waits)
+    }
+
+    /// A key that may have been imported was looked for; whether it was not found.
+    fn looked_for(&mut self, import: &Import, asked: bool, is_certain: bool, now: Millis) -> bool {
+        let slot = self.slot(import.hash, now);
+        let is_missing = slot.key.is_none();
+        if is_missing {
+            let until = now.saturating_add(NO_KEY_MS);
+            slot.desk.absent(if is_certain { until } else { 0 });
+        } else {
+            self.misses.found(import.client, asked);
+        }
+        is_missing
     }
 
     /// Takes in what the guard answered, if anything.

@@ -123,6 +123,7 @@ fn head_of<'a>(described: &'a Described, bearer: Option<&'a str>, own: &Head<'a>
         x_api_key: own.x_api_key.filter(|_| bearer.is_none()),
         origin: described.origin.as_deref(),
         client_ip: described.ip.as_deref(),
+        is_described: true,
         ..target
     }
 }

@@ -15,8 +15,8 @@ use shared::guard::{Shares, answer, is_new_report};
 use shared::ledger::{Closed, Shared};
 use shared::message::{GuardAnswer, GuardCall, KeyAnswer, KeyAsk, Report, Settled};
 use shared::policy::Holder;
-use worker_sys::SqlStorage;
 
+use crate::boundary::Sql;
 use crate::config::Config;
 use store::{LedgerRow, PLAN_ROW, Rows, Store, identity_row};
 use usage::Outbox;
@@ -38,7 +38,7 @@ impl GuardCode {
     ///
     /// # Errors
     /// A sentence for the log.
-    pub fn open(sql: SqlStorage, env: &JsValue, id: &str) -> Result<Self, String> {
+    pub fn open(sql: Sql, env: &JsValue, id: &str) -> Result<Self, String> {
         Ok(Self {
             config: Config::from_env(env)?,
             store: Store::open(sql, id)?,

@@ -1,17 +1,16 @@
 //! The guard's tables, in the Durable Object's SQLite.
 
-use js_sys::Array;
-use js_sys::wasm_bindgen::{JsCast, JsValue};
 use shared::Millis;
 use shared::account::AccountRecord;
 use shared::guard::bind;
 use shared::ledger::{Ledger, Shared};
 pub use shared::ledger::{PLAN_ROW, identity_row};
-use shared::read::{self, FromJson};
+use shared::read::{self, FromJson, Json};
 use shared::record::KeyRecord;
 use shared::usage::UsageRow;
-use shared::write;
-use worker_sys::SqlStorage;
+use shared::write::{self, ToJson};
+
+use crate::boundary::Sql;
 
 const SCHEMA: &str = "
 create table if not exists meta (name text primary key, value text not null) without rowid;
@@ -57,7 +56,7 @@ pub struct Rows {
 
 /// The storage of a guard.
 pub struct Store {
-    sql: SqlStorage,
+    sql: Sql,
 }
 
 type Result<T> = std::result::Result<T, String>;
@@ -95,24 +94,35 @@ pub fn text(value: &str) -> Param<'_> {
     Param::Text(value)
 }
 
-impl Param<'_> {
-    fn to_js(self) -> Result<JsValue> {
+impl ToJson for Param<'_> {
+    fn write(&self, to: &mut String) {
         match self {
-            Self::Int(n) if n > MAX_SAFE => Err("a number is out of range".to_owned()),
-            Self::Int(n) => Ok(JsValue::from_f64(n as f64)),
-            Self::Text(text) => Ok(JsValue::from_str(text)),
+            Self::Int(n) => n.write(to),
+            Self::Text(text) => text.write(to),
         }
     }
 }
 
-/// A column of a row that was read.
-fn column(value: &JsValue) -> Result<Value> {
-    if let Some(text) = value.as_string() {
-        return Ok(Value::Text(text));
+/// The rows of a statement; `None` for a value that the guard has no use for.
+fn rows(json: Json<'_>) -> Option<Vec<Row>> {
+    list(json)?
+        .into_iter()
+        .map(|row| list(row)?.into_iter().map(column).collect())
+        .collect()
+}
+
+fn list(json: Json<'_>) -> Option<Vec<Json<'_>>> {
+    match json {
+        Json::List(items) => Some(items),
+        _ => None,
     }
-    match value.as_f64() {
-        Some(n) if n >= 0.0 && n <= MAX_SAFE as f64 && n.fract() == 0.0 => Ok(Value::Int(n as u64)),
-        _ => Err("a stored value can't be read".to_owned()),
+}
+
+fn column(json: Json<'_>) -> Option<Value> {
+    match json {
+        Json::Text(text) => Some(Value::Text(text.into_owned())),
+        Json::Number(n) if n <= MAX_SAFE => Some(Value::Int(n)),
+        _ => None,
     }
 }
 
@@ -140,17 +150,9 @@ fn parse_some<T: FromJson>(value: &Value) -> Result<Option<T>> {
     (!found.is_empty()).then(|| parse(Some(value))).transpose()
 }
 
-/// What a failed statement says: never its values.
-fn failure(error: &JsValue) -> String {
-    let message = error
-        .dyn_ref::<js_sys::Error>()
-        .map(|e| String::from(e.message()));
-    format!("storage: {}", message.unwrap_or_default())
-}
-
 impl Store {
     /// Makes the tables; `id` names this guard if it has no name yet.
-    pub fn open(sql: SqlStorage, id: &str) -> Result<Self> {
+    pub fn open(sql: Sql, id: &str) -> Result<Self> {
         let store = Self { sql };
         store.exec(SCHEMA, &[])?;
         store.exec(
@@ -160,20 +162,16 @@ impl Store {
         Ok(store)
     }
 
-    /// Runs a statement and gives its rows. Rows are read through the raw iterator, whose errors are values;
-    /// the cursor's other readers throw through Rust.
+    /// Runs a statement and gives its rows. What a failed one says are never its values.
     pub fn exec(&self, query: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
-        let values = Array::new();
-        for param in params {
-            values.push(&param.to_js()?);
+        let is_safe = |param: &Param<'_>| !matches!(param, Param::Int(n) if *n > MAX_SAFE);
+        if !params.iter().all(is_safe) {
+            return Err("a number is out of range".to_owned());
         }
-        let cursor = self.sql.exec(query, values).map_err(|e| failure(&e))?;
-        let mut rows = Vec::new();
-        for row in &cursor.raw() {
-            let row = Array::from(&row.map_err(|e| failure(&e))?);
-            rows.push(row.iter().map(|v| column(&v)).collect::<Result<Row>>()?);
-        }
-        Ok(rows)
+        let told = self.sql.exec(query, &write::to_string(&params));
+        let told = told.map_err(|e| format!("storage: {}", e.0))?;
+        let found = read::parse(&told).ok().and_then(rows);
+        found.ok_or_else(|| "a stored value can't be read".to_owned())
     }
 
     /// A value of `meta`.

@@ -19,7 +19,7 @@ pub struct Desk {
     scarce: bool,
     /// Since when a request asks while others wait.
     asked_at: Option<Millis>,
-    /// Until when the guard's word that there is no key may be relied on.
+    /// Until when it may be relied on that there is no key.
     absent_until: Millis,
 }
 
@@ -90,6 +90,11 @@ impl Desk {
     /// Whether the guard has said within the lease time, or to this request, that there is no key.
     pub fn is_absent(&self, now: Millis, wait: &Wait) -> bool {
         now < self.absent_until || wait.confirmed == Some(0)
+    }
+
+    /// Notes until when it may be relied on that there is no key.
+    pub fn absent(&mut self, until: Millis) {
+        self.absent_until = until;
     }
 
     /// Notes that a renewal is over for which there was nothing to ask; else its answer says so.

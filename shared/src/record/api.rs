@@ -109,6 +109,8 @@ pub struct ApiRecord {
     pub cors: CorsPolicy,
     /// When the guard can't be asked.
     pub on_guard_failure: OnGuardFailure,
+    /// Whether it takes tokens of imported keys, which have any form.
+    pub accept_imported: bool,
     /// Whether the API is gone; the record is its tombstone.
     pub deleted: bool,
 }
@@ -126,6 +128,7 @@ wire!(ApiRecord {
     unlisted: "unlisted" or Unlisted::default(),
     cors: "cors" or CorsPolicy::default(),
     on_guard_failure: "onGuardFailure" or OnGuardFailure::default(),
+    accept_imported: "acceptImported" or false,
     deleted: "deleted" or false,
 });
 

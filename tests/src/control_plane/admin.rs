@@ -204,6 +204,22 @@ impl Admin {
         self.change("DELETE", &format!("/v1/keys/{id}"), None).await
     }
 
+    /// Imports keys of an account, a line each; gives the import.
+    ///
+    /// # Errors
+    /// See [`Admin`].
+    pub async fn import(&self, account: &str, lines: &[Value]) -> Result<Value> {
+        let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
+        let url = format!("{}/v1/imports?account={account}", self.base);
+        let request = self.client.post(url).bearer_auth(&self.token);
+        let request = request.header("content-type", "application/x-ndjson");
+        let answer = Answer::read(request.body(lines.join("\n")).send().await?).await?;
+        if answer.status >= 300 {
+            bail!("POST /v1/imports: {} {}", answer.status, answer.text());
+        }
+        Ok(answer.json())
+    }
+
     /// Requests of a key in the last day, by code.
     ///
     /// # Errors

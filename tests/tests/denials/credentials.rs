@@ -59,7 +59,7 @@ async fn every_form_of_a_malformed_credential_is_refused_and_says_what_is_wrong(
         (plain(""), "The API key is empty"),
         (bearer(&format!("Bearer {token} {token}")), characters),
         (bearer(&format!("Bearer {token},{token}")), characters),
-        (bearer(&format!("Bearer \"{token}\"")), characters),
+        (bearer(&format!("Bearer \"{token}\"")), form),
         (plain(&"a".repeat(513)), "The API key is too long"),
         (bearer("Bearer nonsense"), form),
         (plain("kw_prod_sk_short"), form),

@@ -101,6 +101,11 @@ pub struct CreateApi {
     #[schema(value_type = OnGuardFailureName)]
     #[serde(default, deserialize_with = "given")]
     on_guard_failure: Option<String>,
+    /// Whether it takes the tokens of imported keys, which have any form; `false` by default. Tokens that are nobody's are
+    /// looked up then, within a budget for each client.
+    #[schema(value_type = bool)]
+    #[serde(default, deserialize_with = "given")]
+    accept_imported: Option<bool>,
 }
 
 /// What is given replaces what there was, as a whole.
@@ -133,6 +138,11 @@ pub struct PatchApi {
     #[schema(value_type = OnGuardFailureName)]
     #[serde(default, deserialize_with = "given")]
     on_guard_failure: Option<String>,
+    /// Whether it takes the tokens of imported keys, which have any form; `false` by default. Tokens that are nobody's are
+    /// looked up then, within a budget for each client.
+    #[schema(value_type = bool)]
+    #[serde(default, deserialize_with = "given")]
+    accept_imported: Option<bool>,
 }
 
 /// One host of an API, and the environment it serves.
@@ -221,6 +231,7 @@ impl CreateApi {
             unlisted: self.unlisted,
             cors: self.cors,
             on_guard_failure: self.on_guard_failure,
+            accept_imported: self.accept_imported,
         };
         (self.account_id, patch)
     }
@@ -262,6 +273,9 @@ impl PatchApi {
         if let Some(word) = self.on_guard_failure {
             let failure = checks.word("onGuardFailure", &word, &ON_GUARD_FAILURE);
             settings.on_guard_failure = failure.unwrap_or_default();
+        }
+        if let Some(accepts) = self.accept_imported {
+            settings.accept_imported = accepts;
         }
     }
 }

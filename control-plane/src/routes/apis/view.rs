@@ -77,6 +77,8 @@ pub struct ApiView {
     cors: CorsPolicy,
     #[schema(value_type = OnGuardFailureName)]
     on_guard_failure: OnGuardFailure,
+    /// Whether it takes the tokens of imported keys, which have any form.
+    accept_imported: bool,
     created_at: Timestamp,
     updated_at: Timestamp,
     #[schema(value_type = Version)]
@@ -98,6 +100,7 @@ impl ApiView {
             unlisted: settings.unlisted,
             cors: settings.cors,
             on_guard_failure: settings.on_guard_failure,
+            accept_imported: settings.accept_imported,
             created_at: Timestamp(api.created_at),
             updated_at: Timestamp(api.updated_at),
             version: api.version,

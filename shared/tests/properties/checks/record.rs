@@ -239,6 +239,7 @@ fn api(draw: &mut Draw<'_>) -> Value {
         "unlisted": draw.pick(&["open", "closed", "ajar"]),
         "cors": {"allowedOrigins": ["*"], "allowCredentials": draw.one_in(2), "maxAgeSeconds": draw.byte()},
         "onGuardFailure": draw.pick(&["allow", "refuse", "shrug"]),
+        "acceptImported": draw.one_in(2),
         "deleted": draw.one_in(2),
     });
     record.extend(members.as_object().expect("an object").clone());
