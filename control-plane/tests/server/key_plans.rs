@@ -6,6 +6,7 @@ use keyward::store::key_list::{KeyFilter, KeyStatus, Scope, Span, Statements, Wa
 use keyward::store::{Conn, Query, Store, query};
 
 use crate::support::Database;
+use crate::support::database::on_postgres;
 
 const NOW: u64 = 1_800_000_000_000;
 const ACCOUNT: &str = "acc_00000000";
@@ -66,6 +67,13 @@ async fn plan(conn: &mut Conn, statement: Query) -> Vec<String> {
     }
 }
 
+/// Whether a step is by an index. Where an account has a large share of all keys, PostgreSQL may as well go along the index of
+/// all of them, which has the same order.
+fn is_by(step: &str, index: &str) -> bool {
+    let is_as_good = index == "keys_listed" && on_postgres() && step.contains("keys_created");
+    is_as_good || step.contains(index)
+}
+
 /// Steps that read or sort more than they must.
 fn is_waste(step: &str, way: Way) -> bool {
     let step = step.trim_start_matches([' ', '-', '>']);
@@ -122,7 +130,7 @@ async fn assert_plan(conn: &mut Conn, statement: Query, way: Way, index: &str) {
     let wasted: Vec<&String> = steps.iter().filter(|step| is_waste(step, way)).collect();
     assert!(wasted.is_empty(), "{statement:?}\n{steps:#?}");
     assert!(
-        steps.iter().any(|step| step.contains(index)),
+        steps.iter().any(|step| is_by(step, index)),
         "not by {index}: {statement:?}\n{steps:#?}"
     );
 }
