@@ -40,7 +40,7 @@ use tracing::{Instrument, Span};
 
 pub use change::{Change, Committed};
 pub use schema::Schema;
-pub use sql::{Column, Conn, FromRow, Query, Row, query, query_of};
+pub use sql::{Column, Conn, Draft, FromRow, Query, Row, query, query_of};
 
 /// How long a request waits for its turn.
 const ACQUIRE: Duration = Duration::from_secs(10);
@@ -120,7 +120,11 @@ impl Store {
             Self::Sqlite(pools) => sqlite::MIGRATIONS.run(&pools.writer).await,
             Self::Postgres(pool) => postgres::MIGRATIONS.run(pool).await,
         }
-        .context("the database can't be brought up to date")
+        .context("the database can't be brought up to date")?;
+        if let Self::Postgres(pool) = self {
+            postgres::make_text_index(pool).await?;
+        }
+        Ok(())
     }
 
     fn migrations(&self) -> &'static Migrator {

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: every figure a ratio against a baseline of the same run.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::Result;
@@ -8,6 +9,7 @@ use clap::Args;
 
 use crate::project::Project;
 use crate::report::Step;
+use crate::test::Cluster;
 use crate::{edge, exec, report, setup};
 
 /// What to measure, and how long.
@@ -18,17 +20,29 @@ pub struct Options {
     args: Vec<String>,
 }
 
+/// Names the PostgreSQL server of the benchmark.
+const POSTGRES: &str = "KEYWARD_BENCH_POSTGRES";
+
+impl Options {
+    fn is_everything(&self) -> bool {
+        self.args.iter().all(|arg| arg.starts_with('-'))
+    }
+
+    /// What measures the control plane itself; everywhere else it only stands beside.
+    fn wants_control_plane(&self) -> bool {
+        self.is_everything() || self.args.iter().any(|arg| arg == "control-plane")
+    }
+}
+
 /// Measures the Worker on workerd and, unless sections are named, `shared` natively.
 pub fn run(project: &Project, options: &Options) -> Result<ExitCode> {
     let tools = setup::ensure(project)?;
     edge::build(project, &tools)?;
     install_rivals(project);
-    exec::show(
-        project
-            .cargo()
-            .args(["build", "--package", "keyward", "--bin", "keyward"]),
-    )?;
-    if options.args.iter().all(|arg| arg.starts_with('-')) {
+    let server = build_server(project, options.wants_control_plane())?;
+    let cluster = options.wants_control_plane().then(|| postgres(project));
+    let cluster = cluster.flatten();
+    if options.is_everything() {
         measure_decisions(project)?;
     }
     report::line("bench: the Worker on workerd");
@@ -47,9 +61,34 @@ pub fn run(project: &Project, options: &Options) -> Result<ExitCode> {
     worker.arg(edge::sizes(project, &tools)?.gzipped().to_string());
     worker.arg("--json").arg(project.target("bench.json"));
     worker.args(&options.args);
-    worker.env("KEYWARD_BIN", project.binary("keyward"));
+    worker.env("KEYWARD_BIN", server);
+    worker.env_remove(POSTGRES);
+    if let Some(cluster) = &cluster {
+        worker.env(POSTGRES, cluster.url());
+    }
     exec::show(&mut worker)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Builds the control plane, as it is deployed where it is measured; gives the program.
+fn build_server(project: &Project, as_deployed: bool) -> Result<PathBuf> {
+    let mut cargo = project.cargo();
+    cargo.args(["build", "--package", "keyward", "--bin", "keyward"]);
+    if !as_deployed {
+        exec::show(&mut cargo)?;
+        return Ok(project.binary("keyward"));
+    }
+    exec::show(cargo.arg("--release"))?;
+    let name = format!("keyward{}", std::env::consts::EXE_SUFFIX);
+    Ok(project.target(Path::new("release").join(name)))
+}
+
+/// A PostgreSQL of the benchmark's own. Without one the control plane is measured on SQLite alone.
+fn postgres(project: &Project) -> Option<Cluster> {
+    let started = setup::ensure_postgres(project).and_then(|found| Cluster::start(&found));
+    started
+        .map_err(|why| report::line(&format!("PostgreSQL is left out: {why:#}")))
+        .ok()
 }
 
 fn measure_decisions(project: &Project) -> Result<()> {

@@ -16,7 +16,7 @@ use anyhow::Result;
 pub use components::ensure as ensure_components;
 pub use node::Node;
 pub use postgres::Postgres;
-pub use programs::{Programs, ensure as ensure_programs};
+pub use programs::{Programs, ensure as ensure_programs, ensure_postgres};
 pub use wasm::{TARGET as WASM_TARGET, WasmToolchain};
 
 use crate::project::Project;

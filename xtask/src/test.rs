@@ -13,6 +13,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result};
 
 use self::count::Count;
+pub use self::postgres::Cluster;
 use crate::dev;
 use crate::edge;
 use crate::exec;

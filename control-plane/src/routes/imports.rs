@@ -27,7 +27,7 @@ use crate::openapi::schema::schema;
 use crate::routes::keys::{identity, input, owner};
 use crate::state::AppState;
 use crate::store::imports::{self, Import, ImportState, Refusal, Tally};
-use crate::store::keys::{self, Key};
+use crate::store::keys::{Fresh, Key};
 use crate::store::outbox::Lane;
 use crate::store::{Change, accounts, environments};
 use crate::timestamp::Timestamp;
@@ -36,7 +36,7 @@ use line::Line;
 use lines::Lines;
 
 /// How many lines are taken in one transaction. Changes of others wait no longer than for one of these.
-const BATCH: usize = 200;
+const BATCH: usize = 1_000;
 /// An import that has not come further for so long ended with its server; in milliseconds.
 const SILENCE: Millis = 120_000;
 
@@ -239,7 +239,7 @@ async fn take(
     let hashes: Vec<_> = lines.iter().filter_map(Line::hash).copied().collect();
     let mut known = imports::known(change.conn(), &hashes).await?;
     let environments = environments::known(change.conn(), &import.account_id).await?;
-    let mut refusals = Vec::new();
+    let (mut made, mut refusals) = (Vec::with_capacity(lines.len()), Vec::new());
     import.tally.lines += lines.len() as u64;
     for line in lines {
         let key = match line.checked(&known, &import.account_id) {
@@ -266,9 +266,10 @@ async fn take(
             continue;
         }
         known.insert(key.hash.to_hex(), import.account_id.clone());
-        add(&mut change, import, *key, environment, now).await?;
-        import.tally.created += 1;
+        made.push(fresh(&mut change, import, *key, environment, now)?);
     }
+    change.add_keys(Lane::Bulk, &made).await?;
+    import.tally.created += made.len() as u64;
     imports::refuse(change.conn(), &import.id, &refusals).await?;
     import.updated_at = now;
     imports::progress(change.conn(), import).await?;
@@ -305,13 +306,13 @@ async fn beyond(
     }
 }
 
-async fn add(
+fn fresh(
     change: &mut Change,
     import: &Import,
     new: line::NewKey,
     environment: Environment,
     now: Millis,
-) -> Result<(), ApiError> {
+) -> anyhow::Result<Fresh> {
     let key = Key {
         id: shared::id::key(&*entropy::draw()?),
         account_id: import.account_id.clone(),
@@ -328,11 +329,11 @@ async fn add(
         rotation: None,
         leak: None,
     };
-    keys::insert(change.conn(), &key).await?;
-    keys::set_credential(change.conn(), &key.id, &new.hash, None).await?;
-    imports::came_from(change.conn(), &import.id, &key.id, new.line).await?;
-    change.publish_key_in(Lane::Bulk, &key).await?;
-    Ok(())
+    Ok(Fresh {
+        key,
+        hash: new.hash,
+        origin: Some((import.id.clone(), new.line)),
+    })
 }
 
 /// List imports

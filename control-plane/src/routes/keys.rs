@@ -29,9 +29,12 @@ use crate::openapi::Routes;
 use crate::openapi::answers::{NotFound, NotModified};
 use crate::openapi::names::{IdempotencyKey, IfMatch, KeyId};
 use crate::state::AppState;
+use crate::store::Change;
 use crate::store::accounts::{self, Account};
-use crate::store::keys::{self, Key};
-use crate::store::{Change, environments, key_list};
+use crate::store::environments;
+use crate::store::key_list::{self, KeyStatus, ListedKey};
+use crate::store::keys::{self, Fresh, Key};
+use crate::store::outbox::Lane;
 use crate::validate::Checks;
 use input::{CreateKey, PatchKey};
 use view::{ChangedKey, NewToken};
@@ -119,11 +122,19 @@ async fn create(
         rotation: None,
         leak: None,
     };
-    keys::insert(change.conn(), &key).await?;
-    keys::set_credential(change.conn(), &key.id, &token.hash(), None).await?;
-    change.publish_key(&key).await?;
-    let act = Act::create(&KeyView::in_log(key.clone(), change.now()))?;
-    let changed = shown(&mut change, key).await?;
+    let new = Fresh {
+        key: key.clone(),
+        hash: token.hash(),
+        origin: None,
+    };
+    change.add_keys(Lane::Urgent, &[new]).await?;
+    let now = change.now();
+    let act = Act::create(&KeyView::in_log(key.clone(), now))?;
+    let status = KeyStatus::unused(&key, now);
+    let changed = ChangedKey {
+        key: KeyView::of(key, status, now),
+        propagated: false,
+    };
     let reply = Reply::created(changed.with_token(&token));
     state.commit(change, act, reply).await
 }
@@ -141,11 +152,10 @@ async fn show(
     Id(id): Id,
 ) -> Result<Reply<KeyView>, ApiError> {
     let mut conn = state.store().read().await?;
-    let key = keys::find(&mut conn, &admin.account, &id)
+    let now = state.now();
+    let ListedKey { key, status } = key_list::find(&mut conn, &admin.account, &id, now)
         .await?
         .ok_or_else(|| ApiError::no("key", &id))?;
-    let now = state.now();
-    let status = key_list::status(&mut conn, &key, now).await?;
     let schedule = environments::schedule(&mut conn, &key).await?;
     let version = key.version;
     let view = KeyView::of(key, status, now).due_after(schedule);

@@ -1,13 +1,13 @@
 //! A change of what the edges know: rows, versions and the records for the edges, in one transaction.
 
 use shared::Millis;
-use shared::record::Record;
+use shared::record::{Credential, Record};
 
 use crate::audit::{Act, Caller};
 use crate::store::accounts::{self, Account};
 use crate::store::apis::Api;
 use crate::store::identities::Identity;
-use crate::store::keys::{self, Key};
+use crate::store::keys::{self, Fresh, Key};
 use crate::store::members::Member;
 use crate::store::outbox::{Lane, Marks};
 use crate::store::roles::Role;
@@ -119,7 +119,10 @@ impl Change {
     /// # Errors
     /// When rows can't be read or written.
     pub async fn publish_key(&mut self, key: &Key) -> sqlx::Result<()> {
-        self.publish_key_in(Lane::Urgent, key).await
+        let ancestors = accounts::ancestors(&mut self.tx, &key.account_id).await?;
+        let credentials = keys::credentials(&mut self.tx, &key.id).await?;
+        self.publish(&Record::Key(key.record(ancestors, credentials)))
+            .await
     }
 
     /// Puts a member, as it is now, on its way to every edge: one record, however many keys the member owns.
@@ -151,15 +154,30 @@ impl Change {
             .await
     }
 
-    /// As [`Change::publish_key`], in a lane: one of very many new keys must not hold up anything else.
+    /// Adds keys with their hashes and puts them on their way: the one that an admin makes, or very many, which must not
+    /// hold up anything else.
     ///
     /// # Errors
     /// When rows can't be read or written.
-    pub async fn publish_key_in(&mut self, lane: Lane, key: &Key) -> sqlx::Result<()> {
-        let ancestors = accounts::ancestors(&mut self.tx, &key.account_id).await?;
-        let credentials = keys::credentials(&mut self.tx, &key.id).await?;
-        let record = Record::Key(key.record(ancestors, credentials));
-        self.publish_in(lane, &record).await
+    pub async fn add_keys(&mut self, lane: Lane, fresh: &[Fresh]) -> sqlx::Result<()> {
+        keys::insert(&mut self.tx, fresh).await?;
+        let mut above: Option<(&str, Vec<String>)> = None;
+        let mut records = Vec::with_capacity(fresh.len());
+        for Fresh { key, hash, .. } in fresh {
+            let account = key.account_id.as_str();
+            let ancestors = match &above {
+                Some((known, ancestors)) if *known == account => ancestors.clone(),
+                _ => accounts::ancestors(&mut self.tx, account).await?,
+            };
+            let credential = Credential {
+                hash: *hash,
+                not_after: None,
+            };
+            above = Some((account, ancestors.clone()));
+            records.push(Record::Key(key.record(ancestors, vec![credential])));
+            self.seq.raise(lane, key.version);
+        }
+        outbox::append(&mut self.tx, lane, &records, self.now).await
     }
 
     /// Puts a record on its way to every edge. Its version must be of this change.
@@ -176,7 +194,7 @@ impl Change {
     /// When rows can't be written.
     pub async fn publish_in(&mut self, lane: Lane, record: &Record) -> sqlx::Result<()> {
         self.seq.raise(lane, record.version());
-        outbox::append(&mut self.tx, lane, record, self.now).await
+        outbox::append(&mut self.tx, lane, std::slice::from_ref(record), self.now).await
     }
 
     /// Notes an act, beside the one that [`Change::commit`] is told of.

@@ -265,22 +265,3 @@ pub async fn known(conn: &mut Conn, hashes: &[KeyHash]) -> sqlx::Result<BTreeMap
     }
     Ok(known)
 }
-
-/// Notes from which line of an import keys came.
-///
-/// # Errors
-/// When rows can't be written.
-pub async fn came_from(
-    conn: &mut Conn,
-    import_id: &str,
-    key_id: &str,
-    line: u64,
-) -> sqlx::Result<()> {
-    query("update keys set import_id = $2, import_line = $3 where id = $1")
-        .bind(key_id)
-        .bind(import_id)
-        .bind(to_db(line))
-        .execute(conn)
-        .await?;
-    Ok(())
-}

@@ -1,14 +1,28 @@
 //! Lists of keys: filtered, newest first, each with the status that people see.
+//!
+//! An account may hold a million keys, of which a filter finds many, few or none, anywhere. Filters by account, environment,
+//! owner and state have indexes in the order of the list: their page is read from one, and no more. Those by text, by use, by
+//! expiry and by throttling have not, as what they ask for is not in that order. Of them, [`page_of`] looks first at the
+//! newest keys, where what is found often is found at once; what is not frequent there is looked up by an index of what is
+//! asked for, and sorted; and only what is frequent and yet not among the newest is sought along the list.
+
+mod scope;
+mod statement;
 
 use shared::Millis;
 use shared::record::KeyState;
 
-use crate::http::page::PageRequest;
+use crate::http::page::{PageRequest, Position};
 use crate::store::keys::Key;
-use crate::store::{Conn, FromRow, Row, query, to_db};
+use crate::store::{Conn, FromRow, Row, from_db, query, to_db};
+pub use scope::Scope;
+use statement::{MINUTE, THROTTLED_FOR};
+pub use statement::{Span, Statements, Way};
 
-/// A key counts as throttled for this long after a refusal for its limits, in milliseconds.
-const THROTTLED_FOR: Millis = 60_000;
+/// How many of the newest keys are looked at before an index is asked.
+const NEWEST: u32 = 1_000;
+/// How many keys are read by an index, at most, to be sorted.
+const SORTED: u32 = 10_000;
 
 /// What people see of a key's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,49 +128,121 @@ pub async fn list(
     page: &PageRequest,
     now: Millis,
 ) -> sqlx::Result<Vec<ListedKey>> {
+    let limit = page.limit as usize + 1;
+    let mut found: Vec<ListedKey> = Vec::new();
+    let mut span = Span {
+        after: page.after.clone(),
+        down_to: None,
+    };
+    for scope in Scope::of(conn, holder, filter.account.as_deref()).await? {
+        let statements = Statements {
+            scope: &scope,
+            filter,
+            now,
+        };
+        found.extend(page_of(conn, &statements, &span, page.limit + 1).await?);
+        found.sort_by(|one, other| place(other).cmp(&place(one)));
+        found.truncate(limit);
+        // Of the accounts to come only what is newer than the last of a full page is of interest.
+        if found.len() == limit {
+            span.down_to = found.last().map(|row| Position {
+                created_at: row.key.created_at,
+                id: row.key.id.clone(),
+            });
+        }
+    }
+    Ok(found)
+}
+
+fn place(row: &ListedKey) -> (Millis, &str) {
+    (row.key.created_at, &row.key.id)
+}
+
+/// The first keys of a span, in one part of the tree.
+async fn page_of(
+    conn: &mut Conn,
+    statements: &Statements<'_>,
+    span: &Span,
+    limit: u32,
+) -> sqlx::Result<Vec<ListedKey>> {
+    let ways = statements.ways();
+    if ways.is_empty() {
+        let all = statements.rows(conn, Way::Order, span, limit);
+        return all.fetch_all(conn).await;
+    }
+    let nth: Option<(i64, String)> = statements.place(span, NEWEST).fetch_optional(conn).await?;
+    let newest = Span {
+        down_to: nth.map(|(created_at, id)| Position {
+            created_at: from_db(created_at),
+            id,
+        }),
+        after: span.after.clone(),
+    };
+    let is_all = newest.down_to.is_none();
+    let some = if is_all { span } else { &newest };
+    let found: Vec<ListedKey> = statements
+        .rows(conn, Way::Order, some, limit)
+        .fetch_all(conn)
+        .await?;
+    if is_all || found.len() >= limit as usize {
+        return Ok(found);
+    }
+    let way = rare(conn, statements, &ways).await?;
+    let all = statements.rows(conn, way, span, limit);
+    all.fetch_all(conn).await
+}
+
+/// The way by the first index that knows of few keys; without one, along the list.
+async fn rare(conn: &mut Conn, statements: &Statements<'_>, ways: &[Way]) -> sqlx::Result<Way> {
+    for way in ways {
+        if *way == Way::Text && !has_text_index(conn).await? {
+            continue;
+        }
+        let count: i64 = statements
+            .count(conn, *way, SORTED + 1)
+            .fetch_one(conn)
+            .await?;
+        if count <= i64::from(SORTED) {
+            return Ok(*way);
+        }
+    }
+    Ok(Way::Order)
+}
+
+/// Whether parts of texts can be looked up. A PostgreSQL server may lack the extension for it.
+async fn has_text_index(conn: &mut Conn) -> sqlx::Result<bool> {
+    match conn {
+        Conn::Sqlite(_) => Ok(true),
+        Conn::Postgres(_) => super::postgres::has_text_index(conn).await,
+    }
+}
+
+/// The key `id` with its status at a time, if its account is `holder` or below it and it is not deleted.
+///
+/// # Errors
+/// When the row can't be read.
+pub async fn find(
+    conn: &mut Conn,
+    holder: &str,
+    id: &str,
+    now: Millis,
+) -> sqlx::Result<Option<ListedKey>> {
+    let since = now.saturating_sub(THROTTLED_FOR);
     query(
-        "select * from (
-           select k.*, case
-             when k.state = 'deleted' then 'deleted'
-             when k.state = 'revoked' then 'revoked'
-             when k.expires_at <= $2 then 'expired'
-             when exists (select 1 from usage_minutes u where u.key_id = k.id and u.minute >= $3
-                            and u.code = 'rate_limited' and u.last_at > $4) then 'rate_limited'
-             else 'active' end as status
-           from keys k
-           where (case when k.state = 'deleted' then 1 else 0 end) =
-                 (case when $12 = 'deleted' then 1 else 0 end)
-             and k.account_id in (select account_id from account_tree where ancestor_id = $1)
-             and (cast($5 as text) is null or k.account_id = $5)
-             and (cast($6 as text) is null or k.environment = $6)
-             and (cast($7 as text) is null or k.owner_id = $7)
-             and (cast($8 as text) is null or k.search_text like $8 escape '\\')
-             and (cast($9 as bigint) is null or coalesce(k.last_used_at, k.created_at) < $9)
-             and (cast($10 as bigint) is null or k.created_at < $10 or (k.created_at = $10 and k.id < $11))
-         ) as found
-         where (cast($12 as text) is null or status = $12)
-           and (cast($14 as bigint) is null or (status in ('active', 'rate_limited')
-                and coalesce(token_created_at, created_at) + 86400000 * (
-                  select e.rotate_after_days from environments e join account_tree s on s.ancestor_id = e.account_id
-                  where s.account_id = found.account_id and e.name = environment and e.code = environment_code
-                  order by s.depth limit 1) <= $14))
-         order by created_at desc, id desc limit $13",
+        "select k.*, case when k.state = 'deleted' then 'deleted' when k.state = 'revoked' then 'revoked'
+           when k.expires_at <= $3 then 'expired'
+           when exists (select 1 from usage_minutes u where u.key_id = k.id and u.minute >= $4
+                          and u.code = 'rate_limited' and u.last_at > $5) then 'rate_limited'
+           else 'active' end as status
+         from keys k join account_tree t on t.account_id = k.account_id
+         where t.ancestor_id = $1 and k.id = $2 and k.state <> 'deleted'",
     )
     .bind(holder)
+    .bind(id)
     .bind(to_db(now))
-    .bind(to_db(now.saturating_sub(THROTTLED_FOR) / 60_000))
-    .bind(to_db(now.saturating_sub(THROTTLED_FOR)))
-    .bind(&filter.account)
-    .bind(&filter.environment)
-    .bind(&filter.owner)
-    .bind(filter.text.as_deref().map(like_pattern))
-    .bind(filter.unused_since.map(to_db))
-    .bind(page.after.as_ref().map(|p| to_db(p.created_at)))
-    .bind(page.after.as_ref().map(|p| p.id.as_str()))
-    .bind(filter.status.map(KeyStatus::name))
-    .bind(page.fetch())
-    .bind(filter.due_by.map(to_db))
-    .fetch_all(conn)
+    .bind(to_db(since / MINUTE))
+    .bind(to_db(since))
+    .fetch_optional(conn)
     .await
 }
 
@@ -175,7 +261,7 @@ pub async fn status(conn: &mut Conn, key: &Key, now: Millis) -> sqlx::Result<Key
          where key_id = $1 and minute >= $2 and code = 'rate_limited' and last_at > $3 limit 1",
     )
     .bind(&key.id)
-    .bind(to_db(since / 60_000))
+    .bind(to_db(since / MINUTE))
     .bind(to_db(since))
     .fetch_optional(conn)
     .await?;

@@ -17,6 +17,10 @@ use crate::environment::Environment;
 use crate::leaks::Finding;
 use crate::store::{Conn, FromRow, Row, from_db, query, time_from_db, to_db, to_json};
 
+mod fresh;
+
+pub use fresh::{Fresh, insert};
+
 /// A key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Key {
@@ -269,32 +273,18 @@ impl Key {
     }
 }
 
+fn enforcement_name(enforcement: Enforcement) -> &'static str {
+    match enforcement {
+        Enforcement::Leased => "leased",
+        Enforcement::Strict => "strict",
+    }
+}
+
 fn interval_name(interval: Interval) -> &'static str {
     match interval {
         Interval::Daily => "daily",
         Interval::Monthly => "monthly",
     }
-}
-
-/// Adds a key, without its hash. Everything but what never changes is written by [`update`].
-///
-/// # Errors
-/// When the row can't be written.
-pub async fn insert(conn: &mut Conn, key: &Key) -> sqlx::Result<()> {
-    query(
-        "insert into keys (id, account_id, name, search_text, environment, environment_code, state, start, last8,
-           permissions, resources, allowed_origins, allow_missing_origin, allowed_ips, enforcement, metadata,
-           version, created_at, updated_at, usage_count)
-         values ($1, $2, '', '', $3, $4, 'revoked', '', '', '[]', '[]', '[]', 0, '[]', 'strict', '{}', 0, $5, $5, 0)",
-    )
-    .bind(&key.id)
-    .bind(&key.account_id)
-    .bind(&key.environment.name)
-    .bind(&key.environment.code)
-    .bind(to_db(key.created_at))
-    .execute(conn)
-    .await?;
-    update(conn, key).await
 }
 
 /// Writes a key's changed fields.
@@ -307,10 +297,6 @@ pub async fn update(conn: &mut Conn, key: &Key) -> sqlx::Result<()> {
     let old = rotation.and_then(|r| r.old.as_ref());
     let credits = s.credits.as_ref();
     let refill = credits.and_then(|c| c.refill);
-    let enforcement = match s.enforcement {
-        Enforcement::Leased => "leased",
-        Enforcement::Strict => "strict",
-    };
     query(
         "update keys set name = $2, owner_id = $3, search_text = $4, state = $5, start = $6, last8 = $7,
            permissions = $8, resources = $9, allowed_origins = $10, allow_missing_origin = $11, allowed_ips = $12,
@@ -336,7 +322,7 @@ pub async fn update(conn: &mut Conn, key: &Key) -> sqlx::Result<()> {
     .bind(s.limits.requests_per_minute.map(i64::from))
     .bind(s.limits.requests_per_hour.map(i64::from))
     .bind(s.limits.requests_per_day.map(i64::from))
-    .bind(enforcement)
+    .bind(enforcement_name(s.enforcement))
     .bind(s.expires_at.map(to_db))
     .bind(to_json(&s.metadata)?)
     .bind(to_db(key.version))
@@ -438,6 +424,24 @@ pub async fn by_hash(conn: &mut Conn, holder: &str, hash: &KeyHash) -> sqlx::Res
     .await
 }
 
+/// A key with the hash of its current token, in hexadecimal digits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exported {
+    /// The key.
+    pub key: Key,
+    /// The hash.
+    pub hash: Option<String>,
+}
+
+impl FromRow for Exported {
+    fn from_row(row: &Row) -> sqlx::Result<Self> {
+        Ok(Self {
+            key: Key::from_row(row)?,
+            hash: row.get("current_hash")?,
+        })
+    }
+}
+
 /// The keys of `holder` and of the accounts below it, or of one account alone, that are not deleted, after a place in the
 /// order of ids.
 ///
@@ -449,9 +453,10 @@ pub async fn after(
     account: Option<&str>,
     id: &str,
     limit: u32,
-) -> sqlx::Result<Vec<Key>> {
+) -> sqlx::Result<Vec<Exported>> {
     query(
-        "select k.* from keys k
+        "select k.*, (select min(h.hash) from key_hashes h where h.key_id = k.id and h.not_after is null) as current_hash
+         from keys k
          where k.id > $3 and k.state <> 'deleted'
            and k.account_id in (select account_id from account_tree where ancestor_id = $1)
            and (cast($2 as text) is null or k.account_id = $2)

@@ -5,7 +5,7 @@
 use shared::Millis;
 use shared::record::Record;
 
-use crate::store::{Conn, from_db, query, to_db, to_json};
+use crate::store::{Conn, Draft, from_db, query, to_db, to_json};
 
 /// How urgent a change is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,21 +79,38 @@ pub struct Waiting {
     pub since: Option<Millis>,
 }
 
-/// Adds a record under its version. Without any edge nothing is kept: one that comes later is given every record at first.
+/// How many rows a statement adds, at most.
+const ROWS: usize = 50;
+
+/// Adds records, each under its version. Without any edge nothing is kept: one that comes later is given every record at first.
 ///
 /// # Errors
-/// When the row can't be written.
-pub async fn append(conn: &mut Conn, lane: Lane, record: &Record, now: Millis) -> sqlx::Result<()> {
-    query(
-        "insert into outbox (seq, lane, record, created_at)
-         select $1, $2, $3, $4 where exists (select 1 from edge_targets)",
-    )
-    .bind(to_db(record.version()))
-    .bind(lane.number())
-    .bind(to_json(record)?)
-    .bind(to_db(now))
-    .execute(conn)
-    .await?;
+/// When the rows can't be written.
+pub async fn append(
+    conn: &mut Conn,
+    lane: Lane,
+    records: &[Record],
+    now: Millis,
+) -> sqlx::Result<()> {
+    for some in records.chunks(ROWS) {
+        let mut draft = Draft::default();
+        let (lane, now) = (draft.put(lane.number()), draft.put(to_db(now)));
+        let mut rows = Vec::with_capacity(some.len());
+        for record in some {
+            let seq = draft.put(to_db(record.version()));
+            let record = draft.put(to_json(record)?);
+            rows.push(format!(
+                "select {seq}, {lane}, {record}, {now} where exists (select 1 from edge_targets)"
+            ));
+        }
+        let text = format!(
+            "insert into outbox (seq, lane, record, created_at) {}",
+            rows.join(" union all ")
+        );
+        let is_usual = some.len() == 1 || some.len() == ROWS;
+        let adding = draft.finish(text).planned_for_itself(!is_usual);
+        adding.execute(conn).await?;
+    }
     Ok(())
 }
 

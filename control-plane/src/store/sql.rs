@@ -69,6 +69,32 @@ impl Conn {
     }
 }
 
+/// A statement that is put together piece by piece, of static texts and of what is bound.
+#[derive(Debug, Default)]
+pub struct Draft(Vec<Value>);
+
+impl Draft {
+    /// Binds a value; gives what stands for it in the text.
+    pub fn put(&mut self, value: impl Into<Value>) -> String {
+        self.0.push(value.into());
+        format!("${}", self.0.len())
+    }
+
+    /// Binds a row of values: `($1, $2)`.
+    pub fn put_row<const N: usize>(&mut self, values: [Value; N]) -> String {
+        let places = values.map(|value| self.put(value));
+        format!("({})", places.join(", "))
+    }
+
+    /// The statement.
+    pub fn finish(self, text: String) -> Query {
+        Query {
+            values: self.0,
+            ..query_of(text)
+        }
+    }
+}
+
 /// What is bound to a statement.
 #[derive(Debug, Clone)]
 pub enum Value {
@@ -132,6 +158,8 @@ impl From<&Option<String>> for Value {
 pub struct Query {
     text: Cow<'static, str>,
     values: Vec<Value>,
+    /// Whether the connection keeps it prepared.
+    kept: bool,
 }
 
 /// A statement.
@@ -139,6 +167,7 @@ pub fn query(text: &'static str) -> Query {
     Query {
         text: Cow::Borrowed(text),
         values: Vec::new(),
+        kept: true,
     }
 }
 
@@ -147,16 +176,18 @@ pub fn query_of(text: String) -> Query {
     Query {
         text: Cow::Owned(text),
         values: Vec::new(),
+        kept: true,
     }
 }
 
 macro_rules! prepared {
     ($query:expr) => {{
-        let Query { text, values } = $query;
+        let Query { text, values, kept } = $query;
         let mut query = match text {
             Cow::Borrowed(text) => sqlx::query(text),
             Cow::Owned(text) => sqlx::query(AssertSqlSafe(text)),
         };
+        query = query.persistent(kept);
         for value in values {
             query = match value {
                 Value::Int(number) => query.bind(number),
@@ -172,6 +203,19 @@ impl Query {
     pub fn bind(mut self, value: impl Into<Value>) -> Self {
         self.values.push(value.into());
         self
+    }
+
+    /// Whether it is planned for what is bound to it, each time. A plan that is kept is one for values of any kind.
+    pub fn planned_for_itself(self, is: bool) -> Self {
+        Self { kept: !is, ..self }
+    }
+
+    /// The same with words before it, as `explain`.
+    pub fn after(self, words: &str) -> Self {
+        Self {
+            text: Cow::Owned(format!("{words} {}", self.text)),
+            ..self
+        }
     }
 
     /// Runs it; gives how many rows were changed.

@@ -57,7 +57,8 @@ pub async fn apply(conn: &mut Conn, batch: &UsageBatch, now: Millis) -> sqlx::Re
     for (key, tally) in of_key {
         query(
             "update keys set usage_count = usage_count + $2,
-               last_used_at = case when last_used_at >= $3 then last_used_at else $3 end
+               last_used_at = case when last_used_at >= $3 then last_used_at else $3 end,
+               used_day = case when last_used_at >= $3 then used_day else $3 / 86400000 end
              where id = $1",
         )
         .bind(key)

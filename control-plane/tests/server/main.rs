@@ -25,6 +25,8 @@ mod key_changes;
 mod key_lifecycle;
 mod key_lists;
 mod key_owners;
+mod key_plans;
+mod key_search;
 mod key_usage;
 mod keys;
 mod leaks;

@@ -149,6 +149,19 @@ pub fn ensure(project: &Project) -> Programs {
     Programs { found, postgres }
 }
 
+/// PostgreSQL alone, found or unpacked.
+///
+/// # Errors
+/// Why it is not to be had.
+pub fn ensure_postgres(project: &Project) -> Result<Postgres> {
+    let mut apt = None;
+    let found = find_or_unpack_postgres(project, &mut apt);
+    if let Some(apt) = apt {
+        apt.forget();
+    }
+    found
+}
+
 fn find_or_unpack_postgres(project: &Project, apt: &mut Option<Apt>) -> Result<Postgres> {
     let folder = project.tools("programs").join(POSTGRESQL);
     if let Some(found) = Postgres::find(&folder) {

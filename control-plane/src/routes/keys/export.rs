@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use shared::token::KeyHash;
 use utoipa::{IntoParams, ToSchema};
 
 use super::view::KeyView;
@@ -91,19 +90,17 @@ async fn page_after(
 ) -> Result<Option<(Lines, String)>, ApiError> {
     let mut conn = state.store().read().await?;
     let keys = keys::after(&mut conn, holder, account, after, PAGE).await?;
-    let Some(last) = keys.last().map(|key| key.id.clone()) else {
+    let Some(last) = keys.last().map(|row| row.key.id.clone()) else {
         return Ok(None);
     };
     let now = state.now();
     let mut lines = Lines::default();
     let mut schedules = Schedules::default();
-    for key in keys {
-        let credentials = keys::credentials(&mut conn, &key.id).await?;
-        let hash = credentials.first().map(|c| c.hash);
+    for keys::Exported { key, hash } in keys {
         let status = KeyStatus::unused(&key, now);
         let schedule = schedules.of(&mut conn, &key).await?;
         lines.add(&ExportedKey {
-            hash: hash.as_ref().map(KeyHash::to_hex).unwrap_or_default(),
+            hash: hash.unwrap_or_default(),
             environment_code: key.environment.code.clone(),
             key: KeyView::of(key, status, now).due_after(schedule),
         })?;

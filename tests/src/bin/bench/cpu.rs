@@ -29,11 +29,23 @@ pub fn used(process: u32) -> Result<Duration> {
 /// # Errors
 /// When there is no such process.
 pub fn resident(process: u32) -> Result<u64> {
+    memory(process, "VmRSS:")
+}
+
+/// The most resident memory that a process ever had, in bytes.
+///
+/// # Errors
+/// When there is no such process.
+pub fn peak(process: u32) -> Result<u64> {
+    memory(process, "VmHWM:")
+}
+
+fn memory(process: u32, name: &str) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
     let kilobytes = status
         .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .find_map(|line| line.strip_prefix(name))
         .and_then(|rest| rest.trim().strip_suffix("kB"))
         .and_then(|number| number.trim().parse::<u64>().ok());
-    Ok(kilobytes.context("/proc/…/status has VmRSS")? * 1_024)
+    Ok(kilobytes.with_context(|| format!("/proc/…/status has {name}"))? * 1_024)
 }

@@ -1,6 +1,7 @@
 //! Measures the Worker against what it is compared with: same machine, same runtime (workerd, without wrangler),
 //! interleaved rounds, medians. Run by `cargo xtask bench`.
 
+mod bare;
 mod closed_loop;
 mod compare;
 mod cpu;
@@ -15,6 +16,7 @@ mod report;
 mod request;
 mod rivals;
 mod sections;
+mod server;
 mod upstream;
 mod workerd;
 
@@ -45,6 +47,9 @@ struct Options {
     /// Where the figures go, as JSON.
     #[arg(long, default_value = "target/bench.json")]
     json: PathBuf,
+    /// Serves bare handlers on a database instead, for what is compared with them.
+    #[arg(long, hide = true)]
+    bare: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -67,6 +72,8 @@ enum Section {
     Memory,
     /// What one guard sustains.
     Guard,
+    /// Very many keys in the control plane, and what its calls cost.
+    ControlPlane,
 }
 
 #[tokio::main]
@@ -82,6 +89,9 @@ async fn main() -> ExitCode {
 
 /// Runs the sections. One that fails does not keep the others from running.
 async fn run(options: &Options) -> Result<()> {
+    if let Some(database) = &options.bare {
+        return bare::serve(database).await;
+    }
     let lab = Lab::open(options.quick, options.long, options.bundle)?;
     let mut report = Report::new();
     let mut failed = Vec::new();
@@ -111,6 +121,7 @@ impl Section {
             Self::Growth => sections::growth::run(lab, report).await,
             Self::Memory => sections::memory::run(lab, report).await,
             Self::Guard => sections::guard::run(lab, report).await,
+            Self::ControlPlane => sections::control_plane::run(lab, report).await,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What is measured, a file for each part.
 
+pub mod control_plane;
 pub mod garbage;
 pub mod growth;
 pub mod guard;
