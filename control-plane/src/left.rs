@@ -11,7 +11,7 @@ use shared::read::{self, FromJson};
 use shared::record::KeyRecord;
 
 use crate::state::AppState;
-use crate::store::{Conn, targets};
+use crate::store::targets::Target;
 use crate::sync::edge_client::EdgeClient;
 use crate::timestamp::Timestamp;
 
@@ -33,12 +33,8 @@ pub enum Left {
 }
 
 /// Asks every edge.
-///
-/// # Errors
-/// When the edges can't be read from the database.
-pub async fn ask(state: &AppState, conn: &mut Conn, key: &KeyRecord) -> sqlx::Result<Vec<Left>> {
+pub async fn ask(state: &AppState, edges: Vec<Target>, key: &KeyRecord) -> Vec<Left> {
     let now = state.now();
-    let edges = targets::all(conn).await?;
     let asked = edges.into_iter().map(|edge| async move {
         let asked = async {
             let client = state.propagation().client(&edge.url)?;
@@ -50,7 +46,7 @@ pub async fn ask(state: &AppState, conn: &mut Conn, key: &KeyRecord) -> sqlx::Re
             Err(_) => Left::Unknown("no answer in time".to_owned()),
         }
     });
-    Ok(join_all(asked).await)
+    join_all(asked).await
 }
 
 async fn ask_one(edge: &EdgeClient, key: &KeyRecord, now: Millis) -> anyhow::Result<Left> {

@@ -15,19 +15,21 @@ const WAIT = '"retryAfter":';
 const ONE_HOP = new Set(["proxy-authenticate", "proxy-authorization", "proxy-connection"]);
 
 // `answer`, status, body, place, number of header lines that are the same each time, those, then those of this answer.
-export function answer(steps) {
+// `whole`: the request has no body that is still to come, and so nothing can be waited for until the answer leaves.
+export function answer(steps, whole = false) {
   const status = Number(steps[2]);
   const body = steps[3];
   const place = steps[4];
   if (place === "") return new Response(body || null, { status, headers: headersOf(steps, 6, steps.length) });
   const own = 6 + Number(steps[5]);
   if (own > 6) kept[place] = new KeptAnswer(status, headersOf(steps, 6, own), body, steps, own);
-  return kept[place].with(status, steps, own);
+  return kept[place].with(status, steps, own, whole);
 }
 
 // An answer that is made once; what changes is replaced in it. One without a body is sent itself, again and again: nothing
 // in it can be used up, and the runtime has written its head before it looks at another request (it is an answer of the
-// same turn, see `kept.rs`). A copy would cost more than the decision.
+// same turn, see `kept.rs`). Only what waits in between for the rest of the request's body, as a wrapper around the Worker
+// may, has to get a copy, which costs more than the decision.
 class KeptAnswer {
   #response;
   #headers;
@@ -42,12 +44,12 @@ class KeptAnswer {
     if (after !== undefined) this.#body = [before, ...after.split(WAIT + steps[own + 3])];
   }
   // The answer with the header lines from `own` on. A proxy may have asked for another status.
-  with(status, steps, own) {
+  with(status, steps, own, whole) {
     this.#replace(steps, own);
     const text = this.#filled(steps, own);
     const response = this.#response;
     if (status !== response.status) return new Response(text, { status, headers: this.#headers });
-    return text === null ? response : new Response(text, response);
+    return text === null && whole ? response : new Response(text, response);
   }
   #filled(steps, own) {
     if (this.#body === undefined) return null;
@@ -100,7 +102,7 @@ export function forward(request, steps, gate, ctx, workAfter) {
   caller.addEventListener("abort", hungUp);
   // Work that outlives the request would keep it going upstream, too.
   const signal = follows === "1" || limit.isLong ? limit.signal : undefined;
-  const asked = fetch(toUpstream(new Request(url, { method, headers, body, redirect: "manual", signal }), request, steps, mine));
+  const asked = pass(request, () => new Request(url, { method, headers, body, redirect: "manual", signal }), steps, mine);
   return Promise.race([asked, limit.over]).then(
     (upstream) => {
       if (limit.ended) return new Response(null, { status: HUNG_UP });
@@ -170,6 +172,15 @@ function toSend(request, limit) {
     () => limit.ended || limit.stop(),
   );
   return pipe.readable;
+}
+
+// What can't be made into a request, as a GET with a body can't, fails like one that reaches nobody: it is counted.
+function pass(request, make, steps, end) {
+  try {
+    return fetch(toUpstream(make(), request, steps, end));
+  } catch (error) {
+    return Promise.reject(error);
+  }
 }
 
 // `sent` has copied the headers already; to change them there saves a second copy.

@@ -140,7 +140,7 @@ function carryOut(plan, facts, request, gate, ctx) {
   if (steps[0] === "1") workAfter(gate, ctx);
   switch (steps[1]) {
     case "answer":
-      return answer(steps);
+      return answer(steps, request.body === null);
     case "forward":
       return forward(request, steps, gate, ctx, workAfter);
     default:

@@ -29,7 +29,7 @@ use crate::openapi::schema::schema;
 use crate::state::AppState;
 use crate::store::key_list::{self, KeyStatus};
 use crate::store::keys::{self, Key};
-use crate::store::{Conn, accounts, apis};
+use crate::store::{Conn, accounts, apis, targets};
 use crate::timestamp::Timestamp;
 use crate::validate::Checks;
 
@@ -207,9 +207,9 @@ async fn explain(
     Body(input): Body<Described>,
 ) -> Result<Reply<Explanation>, ApiError> {
     let question = input.check(state.now())?;
-    let mut conn = state.store().read().await?;
+    let conn = state.store().read().await?;
     let mut trace = Trace::default();
-    let cost = walk(&state, &mut conn, &admin, &question, &mut trace).await?;
+    let cost = walk(&state, conn, &admin, &question, &mut trace).await?;
     let refusal = trace.denial.map(|denial| RefusalView {
         status: denial.status(),
         code: denial.code(),
@@ -228,11 +228,12 @@ async fn explain(
 /// The gate's steps, in its order. Those up to the key end the walk when they fail, for there is nothing to look at then.
 async fn walk(
     state: &AppState,
-    conn: &mut Conn,
+    mut reader: Conn,
     admin: &Admin,
     question: &Question,
     trace: &mut Trace,
 ) -> Result<Option<u32>, ApiError> {
+    let conn = &mut reader;
     let presented = presented(state, question);
     let key = find_key(conn, admin, question, &presented).await?;
     let Some((api, endpoint)) = find_api(conn, admin, question, key.as_ref(), trace).await? else {
@@ -279,7 +280,10 @@ async fn walk(
     };
     let routes = RouteTable::compile(&api.routes).map_err(|e| ApiError::Internal(e.into()))?;
     let named = named_account(conn, &routes, &question.method, &canonical).await?;
-    let left = left::ask(state, conn, &record).await?;
+    let edges = targets::all(conn).await?;
+    // An edge may be slow to answer; others want the connection.
+    drop(reader);
+    let left = left::ask(state, edges, &record).await;
     let request = Request {
         at: question.at,
         method: &question.method,

@@ -131,8 +131,9 @@ async fn create(
     let now = change.now();
     let act = Act::create(&KeyView::in_log(key.clone(), now))?;
     let status = KeyStatus::unused(&key, now);
+    let schedule = environments::schedule(change.conn(), &key).await?;
     let changed = ChangedKey {
-        key: KeyView::of(key, status, now),
+        key: KeyView::of(key, status, now).due_after(schedule),
         propagated: false,
     };
     let reply = Reply::created(changed.with_token(&token));

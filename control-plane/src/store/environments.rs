@@ -231,6 +231,18 @@ pub async fn schedule(conn: &mut Conn, key: &Key) -> sqlx::Result<Option<u32>> {
     schedule_of(conn, &key.account_id, &key.environment).await
 }
 
+/// Whether any environment of any account has a schedule: where none has, no key is due.
+///
+/// # Errors
+/// When the rows can't be read.
+pub async fn any_schedule(conn: &mut Conn) -> sqlx::Result<bool> {
+    let one: Option<i64> =
+        query("select 1 from environments where rotate_after_days is not null limit 1")
+            .fetch_optional(conn)
+            .await?;
+    Ok(one.is_some())
+}
+
 /// Schedules of the keys of a page: few environments, and each is looked up once.
 #[derive(Debug, Default)]
 pub struct Schedules(HashMap<(String, String, String), Option<u32>>);

@@ -13,6 +13,7 @@ use shared::Millis;
 use shared::record::KeyState;
 
 use crate::http::page::{PageRequest, Position};
+use crate::store::environments;
 use crate::store::keys::Key;
 use crate::store::{Conn, FromRow, Row, from_db, query, to_db};
 pub use scope::Scope;
@@ -128,6 +129,9 @@ pub async fn list(
     page: &PageRequest,
     now: Millis,
 ) -> sqlx::Result<Vec<ListedKey>> {
+    if filter.due_by.is_some() && !environments::any_schedule(conn).await? {
+        return Ok(Vec::new());
+    }
     let limit = page.limit as usize + 1;
     let mut found: Vec<ListedKey> = Vec::new();
     let mut span = Span {

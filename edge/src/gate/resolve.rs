@@ -21,6 +21,9 @@ use super::look_up::{API_FRESH_MS, API_RETRY_MS, NO_KEY_MS};
 use crate::boundary::{self, IoError, log};
 use crate::kv::{account_name, host_name, key_name};
 
+/// How long a key is believed to be nobody's of which only KV was asked, and not the guard.
+const KV_HAS_NO_KEY_MS: Millis = 1_000;
+
 impl GateCode {
     /// Fetches what is needed into the isolate's memory or the memo.
     pub async fn resolve(&self, need: Need, memo: &mut Memo) {
@@ -80,11 +83,11 @@ impl GateCode {
         });
     }
 
-    /// Reads a key's record from KV.
+    /// Reads a key's record from KV. Whether what stands there could be understood.
     ///
     /// # Errors
     /// When KV can't be read.
-    async fn read_record(&self, hash: KeyHash) -> Result<(), IoError> {
+    async fn read_record(&self, hash: KeyHash) -> Result<bool, IoError> {
         let text = self.kv_get(&key_name(&hash.to_hex())).await;
         let text = text.inspect_err(|e| log(&format!("KV can't be read: {}", e.0)))?;
         match text.as_deref().map(read::from_str::<KeyRecord>) {
@@ -92,9 +95,12 @@ impl GateCode {
             Some(Ok(record)) => {
                 self.with(|isolate| isolate.install(hash, record, boundary::now()));
             }
-            Some(Err(e)) => log(&format!("a record in KV can't be read: {e}")),
+            Some(Err(e)) => {
+                log(&format!("a record in KV can't be read: {e}"));
+                return Ok(false);
+            }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Looks for a key that may have been imported: in KV, and at the guard of the API's account, since KV may not
@@ -107,7 +113,7 @@ impl GateCode {
             return;
         }
         memo.not_imported = Some(Denial::GuardUnavailable);
-        let is_read = self.read_record(hash).await.is_ok();
+        let is_read = self.read_record(hash).await.unwrap_or(false);
         let asks = |isolate: &mut Isolate| {
             !isolate.has(&hash) && isolate.misses.may_ask_guard(boundary::now())
         };
@@ -284,7 +290,9 @@ impl Isolate {
         let slot = self.slot(import.hash, now);
         let is_missing = slot.key.is_none();
         if is_missing {
-            let until = now.saturating_add(NO_KEY_MS);
+            // What only KV was asked about may be there in a moment: KV lags.
+            let for_ms = if asked { NO_KEY_MS } else { KV_HAS_NO_KEY_MS };
+            let until = now.saturating_add(for_ms);
             slot.desk.absent(if is_certain { until } else { 0 });
         } else {
             self.misses.found(import.client, asked);

@@ -9,6 +9,7 @@ mod front;
 mod plain;
 mod preflights;
 mod refused;
+mod sent_again;
 mod unavailable;
 
 use keyward_tests::{Answer, Call, RawRequest, World};

@@ -88,3 +88,17 @@ async fn trace_is_refused_and_reaches_nobody() {
             .is_some_and(|allow| !allow.contains("TRACE"))
     );
 }
+
+/// The runtime makes no such request. The caller is told so, and what it spent is counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_get_with_a_body_is_answered_as_what_no_upstream_gets() {
+    let way = Way::open(world!(), json!({})).await;
+    let request = RawRequest::without_host("GET /thing HTTP/1.1")
+        .header(format!("Host: {HOST}"))
+        .key(&way.token)
+        .body("hello");
+    let answer = request.send(&way.world.edge.url()).await;
+    answer
+        .expect("an answer")
+        .refusal(502, "upstream_unreachable");
+}
