@@ -236,10 +236,11 @@ pub async fn schedule(conn: &mut Conn, key: &Key) -> sqlx::Result<Option<u32>> {
 /// # Errors
 /// When the rows can't be read.
 pub async fn any_schedule(conn: &mut Conn) -> sqlx::Result<bool> {
-    let one: Option<i64> =
-        query("select 1 from environments where rotate_after_days is not null limit 1")
-            .fetch_optional(conn)
-            .await?;
+    let one: Option<i64> = query(
+        "select cast(1 as bigint) from environments where rotate_after_days is not null limit 1",
+    )
+    .fetch_optional(conn)
+    .await?;
     Ok(one.is_some())
 }
 
