@@ -7,7 +7,6 @@ use serde_json::json;
 
 use crate::support::app::{text, version};
 use crate::support::edge::{Refusal, Seen};
-use crate::support::wait::PATIENCE;
 use crate::support::{App, Edge, until};
 
 #[tokio::test]

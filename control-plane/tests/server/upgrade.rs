@@ -127,7 +127,7 @@ async fn free_texts_that_owned_keys_become_members_and_tokens_become_owners() {
 
 #[tokio::test]
 async fn environments_in_use_become_environments_and_tokens_are_as_old_as_the_audit_log_tells() {
-    let database = migrated_to(8).await;
+    let database = migrated_to(7).await;
     let store = database.store().await;
     let mut tx = store.write().await.unwrap();
     for statement in [
