@@ -3,7 +3,7 @@ const memories = [];
 WebAssembly.Instance = new Proxy(WebAssembly.Instance, {
   construct(target, args) {
     const instance = Reflect.construct(target, args);
-    memories.push(instance.exports.memory);
+    memories.push(Object.values(instance.exports).find((one) => one instanceof WebAssembly.Memory));
     return instance;
   },
 });
