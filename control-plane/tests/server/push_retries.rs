@@ -206,13 +206,15 @@ async fn the_server_stops_while_an_edge_is_silent() {
     let path = format!("/v1/keys/{id}");
     let changed = app.patch(&path, json!({"name": "x"})).await.expect(200);
     assert_eq!(changed["propagated"], false);
+    let last = version(&changed["key"]);
+    let taken = || async { edge.seen.versions(&id).ends_with(&[last]).then_some(()) };
+    until("the edge has the change", taken).await;
     // A push is waited for 30 s: who waited for this one would not be done by then.
     let stopping = tokio::time::timeout(Duration::from_secs(25), app.stop());
     let stopped = stopping.await.expect("the server did not stop");
     // The edge has taken the change, but nobody was told, and so it comes again.
     edge.seen.answer(None);
     let app = stopped.start(&[edge.url()]).await;
-    let last = version(&changed["key"]);
     let again = || async {
         edge.seen
             .versions(&id)
