@@ -195,14 +195,15 @@ impl Statements<'_> {
             Some(KeyStatus::Expired) => conditions.push(format!("+k.expires_at <= {now}")),
             Some(KeyStatus::Active | KeyStatus::RateLimited) => {
                 let throttled = self.throttled(draft);
-                let not = if *status == Some(KeyStatus::Active) {
-                    "not"
+                let some = if *status == Some(KeyStatus::Active) {
+                    "="
                 } else {
-                    ""
+                    ">"
                 };
+                // Counted: PostgreSQL would make a join of `exists`, over all keys, and sort what comes of it.
                 conditions.push(format!(
-                    "(k.expires_at is null or +k.expires_at > {now}) and {not} exists
-                       (select 1 from usage_minutes u where u.key_id = k.id and {throttled})"
+                    "(k.expires_at is null or +k.expires_at > {now}) and
+                       (select count(*) from usage_minutes u where u.key_id = k.id and {throttled}) {some} 0"
                 ));
             }
             Some(KeyStatus::Revoked | KeyStatus::Deleted) | None => {}
