@@ -42,7 +42,11 @@ impl BrowserParts {
 /// is slow on a busy machine, to forget everything is not.
 pub struct Browser {
     parts: BrowserParts,
+    /// To forget everything closes the pages of all, so there is one browser at a time.
+    _turn: tokio::sync::MutexGuard<'static, ()>,
 }
+
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 static DRIVER: Mutex<Option<Driver>> = Mutex::new(None);
 
@@ -140,13 +144,15 @@ pub struct Reading {
 }
 
 impl Browser {
-    /// Starts one, or makes the one that runs forget everything.
+    /// Starts one, or makes the one that runs forget everything, when no other test has it.
     ///
     /// # Panics
     /// When it does not start.
     pub async fn start(parts: &BrowserParts) -> Self {
-        let parts = parts.clone();
-        let browser = Self { parts };
+        let browser = Self {
+            parts: parts.clone(),
+            _turn: TURN.lock().await,
+        };
         let _: Value = browser.command(json!({"do": "forget"})).await;
         browser
     }
