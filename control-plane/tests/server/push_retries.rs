@@ -202,6 +202,12 @@ async fn the_server_stops_while_an_edge_is_silent() {
     let app = App::with_absent_edges(&[edge.url()]).await;
     let (key, _) = app.key(json!({"name": "k"})).await;
     let id = text(&key["id"]);
+    // Else the silence would meet the push of the key itself, and both would come again together.
+    until("nothing waits", || async {
+        let waiting = app.database.number("select count(*) from outbox").await;
+        (waiting == Some(0)).then_some(())
+    })
+    .await;
     edge.seen.answer(Some(Refusal::Silence));
     let path = format!("/v1/keys/{id}");
     let changed = app.patch(&path, json!({"name": "x"})).await.expect(200);
