@@ -89,7 +89,7 @@ async fn trace_is_refused_and_reaches_nobody() {
     );
 }
 
-/// The runtime makes no such request. The caller is told so, and what it spent is counted.
+/// The runtime makes no such request; the caller is told so.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_get_with_a_body_is_answered_as_what_no_upstream_gets() {
     let way = Way::open(world!(), json!({})).await;
